@@ -1,0 +1,53 @@
+"""Celery's settings for mailworker. A `celeryconfig.py` in the folder where Celery is started goes on top of these.
+
+The broker comes from MAILWORKER_BROKER_URL (or MAILWORKER_REDIS_URL). Why each value is as it is: docs/design.md.
+"""
+
+from kombu import Queue
+
+# What the old daemon had: five sending processes, each replaced after 16,000 rounds.
+worker_concurrency = 5
+worker_max_tasks_per_child = 16_000
+
+# A message is a doorbell: losing or doubling one costs nothing, holding many back does.
+task_default_queue = "mailworker"
+task_queues = [Queue("mailworker"), Queue("mailworker.bridge")]
+task_routes = {"mailworker.bridge": {"queue": "mailworker.bridge"}}
+task_create_missing_queues = True
+worker_prefetch_multiplier = 1
+task_acks_late = True
+task_acks_on_failure_or_timeout = True
+task_reject_on_worker_lost = False
+task_ignore_result = True
+
+# Data, never code.
+accept_content = ["json"]
+task_serializer = "json"
+result_serializer = "json"
+event_serializer = "json"
+
+# Above every deadline of the SMTP session, below the spool's lease.
+task_soft_time_limit = 1200
+task_time_limit = 1260
+
+# The worker outlives its broker.
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+broker_transport_options = {
+    "visibility_timeout": 3600,
+    "socket_keepalive": True,
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "health_check_interval": 25,
+}
+broker_heartbeat = 30
+worker_cancel_long_running_tasks_on_connection_loss = False
+worker_soft_shutdown_timeout = 10.0
+
+# For Flower. Nothing personal is in a message, so nothing personal is in an event.
+worker_send_task_events = True
+task_send_sent_event = True
+task_track_started = True
+worker_hijack_root_logger = True
+worker_redirect_stdouts = False
+timezone = "UTC"

@@ -1,0 +1,22 @@
+"""Drains a legacy PHP mail list in Redis into Celery and delivers it over SMTP without losing a mail.
+
+New code: `from mailworker import send_email; send_email.delay(to=…, subject=…, body=…)`.
+Operators: `celery -A mailworker worker`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "app", "send_email"]
+
+_LAZY = {"app": "mailworker.application", "send_email": "mailworker.tasks"}
+
+
+def __getattr__(name: str) -> Any:
+    """Celery is loaded, and the settings are read, when the app or the task is first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,0 +1,71 @@
+"""The Celery app: its settings, its signals, its boot-step. Celery stays at this rim."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+from celery import Celery, signals
+
+from . import runtime
+from .errors import SettingsError
+from .watcher import Watcher
+
+REQUIRED = {
+    "task_acks_late": True,
+    "task_acks_on_failure_or_timeout": True,
+    "task_reject_on_worker_lost": False,
+    "accept_content": ["json"],
+    "task_serializer": "json",
+}
+"""What the promises rest on; a site's own celeryconfig.py must not change these."""
+
+
+def create_app() -> Celery:
+    """Raises `SettingsError`; on the command line that ends the command with its one line."""
+    try:
+        app = Celery("mailworker", include=["mailworker.tasks"])
+        app.conf.update(broker_url=runtime.settings().celery_broker_url)
+        for path in _configurations():
+            app.conf.update(_values(path))
+        _check(app)
+    except SettingsError as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        sys.exit(f"mailworker: {error}")
+    app.steps["worker"].add(Watcher)
+    return app
+
+
+def _configurations() -> list[Path]:
+    """The packaged file, then the site's own in the current folder, if it is another."""
+    packaged = Path(__file__).resolve().parent.parent / "celeryconfig.py"
+    own = Path.cwd() / "celeryconfig.py"
+    return [packaged, *([own] if own.is_file() and own.resolve() != packaged else [])]
+
+
+def _values(path: Path) -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location("celeryconfig", path)
+    if spec is None or spec.loader is None:
+        raise SettingsError(f"{path.name}: cannot be loaded")
+    module = ModuleType("celeryconfig")
+    spec.loader.exec_module(module)
+    return {key: value for key, value in vars(module).items() if key.islower() and not key.startswith("_")}
+
+
+def _check(app: Celery) -> None:
+    for key, value in REQUIRED.items():
+        if app.conf[key] != value:
+            raise SettingsError(f"celeryconfig.py: {key} must stay {value!r}")
+
+
+@signals.worker_shutting_down.connect
+def _stop_beginning_mails(**_: Any) -> None:
+    runtime.say_stopping()
+
+
+app = create_app()

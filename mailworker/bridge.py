@@ -1,0 +1,51 @@
+"""The bridge: claims legacy entries and whatever is due, and rings for them. Safe to run twice at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from .spool import Claim, Spool
+
+MOST: Final = 1000
+SECONDS: Final = 2.0
+"""A run ends after this time and has itself rung again, so that a stop never waits for it."""
+
+
+def run(spool: Spool, owner: str, token: str, ring: Callable[[list[str]], None], stopping: Callable[[], bool]) -> bool:
+    """Rings a doorbell for each group of ids. True where the bridge has to be rung again, under its owner's name.
+
+    Raises `SpoolError`, or what `ring` raises: then the reconciler rings for what was claimed.
+    """
+    begun = time.monotonic()
+    try:
+        while True:
+            claim = spool.claim(owner, token, MOST)
+            if not claim.held:
+                return False
+            for ids in doorbells(claim, spool.batch):
+                ring(ids)
+            if not spool.unring(owner):
+                return False
+            if stopping():
+                break
+            if time.monotonic() - begun > SECONDS:
+                return True
+    except Exception:
+        spool.release(owner, died=False)
+        raise
+    spool.release(owner, died=False)
+    return False
+
+
+def doorbells(claim: Claim, batch: int) -> Iterator[list[str]]:
+    """The ids of each doorbell: spread evenly over the pool, up to a batch each, and the suspects alone."""
+    share = max(1, min(batch, -(-len(claim.together) // claim.pool_size)))
+    yield from _chunks(claim.together, share)
+    yield from _chunks(claim.alone, 1)
+
+
+def _chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:
+    for begin in range(0, len(ids), size):
+        yield list(ids[begin : begin + size])

@@ -1,0 +1,245 @@
+"""Delivers mails of the spool: take, build, send, settle. Knows neither Celery nor the keys of Redis."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from . import message, mime
+from .address import Mailbox
+from .desk import Desk
+from .errors import SmtpError, SpoolError, Unsendable
+from .message import Limits
+from .retry import Deferred, Failed, Held, Outcome, Policy, Returned, Verdict, decide
+from .smtp import session
+from .smtp.session import Outgoing
+from .spool import Record, Spool, Taken
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What a delivery needs from above: made once a process."""
+
+    spool: Spool
+    sender: Mailbox
+    limits: Limits
+    policy: Policy
+    hold_in_doubt: bool
+    seconds: float
+    """No mail of a batch is begun after this time; the rest goes back to the queue."""
+    stopping: Callable[[], bool] = lambda: False
+
+
+def deliver(office: Office, desk: Desk, ids: Sequence[str], ring_bridge: Callable[[str], None]) -> dict[str, Outcome]:
+    """The outcome of each mail that was still to be sent. Rings the bridge when the queue runs low.
+
+    Raises `SpoolError` when Redis stays away; what was not settled then is found by the reconciler.
+    """
+    taken = office.spool.take(desk.owner, ids)
+    batch = _Batch(office, desk.owner, taken)
+    try:
+        if taken.ring:
+            ring_bridge(taken.ring)
+        while batch.more() and _send(office, desk, batch):
+            pass
+    finally:
+        batch.end()
+    return batch.outcomes
+
+
+def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
+    """One connection's share of the batch. False where there is no use in going on now."""
+    try:
+        connection = desk.line.get()
+    except SmtpError as error:
+        return _relay_failed(office, batch, error)
+    before = batch.delivered
+    try:
+        session.send(connection, batch)
+    except SmtpError as error:
+        connection.broken = True
+        return _session_broke(office, desk, batch, error, batch.delivered - before)
+    except BaseException:  # a time limit, or a bug: the replies still to come belong to nobody
+        connection.broken = True
+        raise
+    finally:
+        connection.used_at = time.monotonic()
+        if connection.broken:
+            if batch.delivered > before:
+                desk.line.learn(connection.mails)
+            desk.line.drop()
+    return True
+
+
+def _relay_failed(office: Office, batch: _Batch, error: SmtpError) -> bool:
+    """No session could be opened: that is the relay's fault and no mail's attempt."""
+    is_open, wait, changed = office.spool.relay_failed(str(error), error.configuration)
+    if changed:
+        level = logging.CRITICAL if error.configuration else logging.ERROR
+        logger.log(level, "relay: %s; mail waits, next probe in %.0f s", _public(error), wait)
+    batch.give_back(0 if is_open else 1)
+    return False
+
+
+def _session_broke(office: Office, desk: Desk, batch: _Batch, error: SmtpError, delivered: int) -> bool:
+    """The connection was lost between greeting and good-bye. True where the rest may go over a new one."""
+    lost = batch.lose(error.phase)
+    if error.configuration:
+        return _relay_failed(office, batch, error)
+    if delivered:
+        desk.line.learn(delivered)
+        return True
+    is_open, wait, changed = office.spool.relay_failed(str(error), False)
+    if changed:
+        logger.error("relay: %s; mail waits, next probe in %.0f s", _public(error), wait)
+    if is_open or not lost:
+        batch.give_back(0 if is_open else 1)
+        return False
+    return True
+
+
+def _public(error: SmtpError) -> str:
+    """Without the reply's text, which may quote an address."""
+    return f"{error.phase}: {error.code}" if error.code else str(error)
+
+
+class _Batch:
+    """The journal of one batch: what is to do, what is under way, and outcomes not yet written."""
+
+    def __init__(self, office: Office, owner: str, taken: Taken) -> None:
+        self.office = office
+        self.owner = owner
+        self.todo: deque[Record | Outgoing] = deque(taken.records)
+        self.records = {record.id: record for record in taken.records}
+        self.outcomes: dict[str, Outcome] = {}
+        self.delivered = 0
+        self._unwritten: list[tuple[str, Outcome]] = []
+        self._handed_out: dict[str, Outgoing] = {}
+        self._committed: set[str] = set()
+        self._relay_was_down = taken.relay_was_down
+        self._redis_away = False
+        self._taken_at = taken.now / 1000
+        self._begun = time.monotonic()
+
+    def more(self) -> bool:
+        return bool(self.todo) and not self._out_of_time()
+
+    def _out_of_time(self) -> bool:
+        late = time.monotonic() - self._begun > self.office.seconds
+        return late or self._redis_away or self.office.stopping()
+
+    # What the session asks: see session.Journal.
+
+    def next(self, count: int) -> list[Outgoing]:
+        mails: list[Outgoing] = []
+        while len(mails) < count and self.more():
+            item = self.todo.popleft()
+            if isinstance(item, Record):
+                try:
+                    item = self._build(item)
+                except Unsendable as error:
+                    self._decide(item.id, Failed(error.reason, error.detail))
+                    continue
+            self._handed_out[item.id] = item
+            mails.append(item)
+        return mails
+
+    def commit(self, mails: list[Outgoing]) -> list[Outgoing]:
+        try:
+            allowed = set(self._step([mail.id for mail in mails]))
+        except SpoolError:
+            # The session goes on to read what is under way; nothing new is begun.
+            self._redis_away = True
+            for mail in reversed(mails):
+                self.again(mail)
+            return []
+        self._committed |= allowed
+        for mail in mails:
+            if mail.id not in allowed:  # somebody took it over while this process was not looking
+                self._forget(mail.id)
+        return [mail for mail in mails if mail.id in allowed]
+
+    def done(self, mail: Outgoing, verdict: Verdict) -> None:
+        record = self.records[mail.id]
+        age = self._taken_at + time.monotonic() - self._begun - record.at / 1000
+        outcome = decide(
+            verdict, mail.envelope.recipients, record.tries + 1, age, self.office.policy, random.random()  # noqa: S311
+        )  # fmt: skip
+        if verdict.final is not None:
+            self.delivered += 1
+            if self._relay_was_down:
+                self._relay_was_down = False
+                if self.office.spool.relay_works():
+                    logger.warning("relay: works again")
+        self._forget(mail.id)
+        self._decide(mail.id, self._doubt(outcome))
+
+    def again(self, mail: Outgoing) -> None:
+        self._forget(mail.id)
+        self.todo.appendleft(mail)
+
+    # What deliver asks.
+
+    def lose(self, phase: str) -> int:
+        """The connection is gone: what was committed is in doubt, what was not comes again. Returns the first."""
+        doubtful = [mail for mail in self._handed_out.values() if mail.id in self._committed]
+        unsent = [mail for mail in self._handed_out.values() if mail.id not in self._committed]
+        for mail in reversed(unsent):
+            self.again(mail)
+        for mail in doubtful:
+            self.done(mail, Verdict((), None, phase))
+        return len(doubtful)
+
+    def give_back(self, delay: float) -> None:
+        """All that is left goes to the queue; no attempt is counted."""
+        while self.todo:
+            self._decide(self.todo.popleft().id, Returned(delay))
+
+    def end(self) -> None:
+        """However the batch ended: every mail in hand gets an outcome, and all outcomes are written."""
+        self.lose("interrupted")
+        self.give_back(0)
+        pause = 0.1
+        while True:
+            try:
+                self._step(end=True)
+            except SpoolError:
+                logger.warning("Redis does not answer; %d outcomes wait for it", len(self._unwritten))
+                time.sleep(pause)
+                pause = min(pause * 2, 5)
+            else:
+                return
+
+    def _build(self, record: Record) -> Outgoing:
+        if record.size > self.office.limits.mail:
+            raise Unsendable("too_large", f"{record.size} octets, more than the limit of {self.office.limits.mail}")
+        email = message.from_entry(record.payload, self.office.limits)
+        domain = self.office.sender.address.rpartition("@")[2]
+        envelope = mime.build(email, self.office.sender, f"{record.message_id}@{domain}", record.at)
+        if record.recipients is not None:
+            envelope = envelope.only(record.recipients)
+        return Outgoing(record.id, envelope)
+
+    def _doubt(self, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Deferred) and outcome.in_doubt and self.office.hold_in_doubt:
+            return Held("in_doubt", outcome.detail)
+        return outcome
+
+    def _decide(self, mail_id: str, outcome: Outcome) -> None:
+        self.outcomes[mail_id] = outcome
+        self._unwritten.append((mail_id, outcome))
+
+    def _forget(self, mail_id: str) -> None:
+        self._handed_out.pop(mail_id, None)
+        self._committed.discard(mail_id)
+
+    def _step(self, commit: Sequence[str] = (), end: bool = False) -> list[str]:
+        allowed = self.office.spool.step(self.owner, self._unwritten, commit, end)
+        self._unwritten.clear()
+        return allowed

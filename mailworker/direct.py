@@ -1,0 +1,66 @@
+"""Sends one mail there and then, without the spool: what `send_email(...)` does when it is called directly."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from dataclasses import dataclass
+
+from . import mime
+from .errors import MailDeferred, MailFailed
+from .message import Email
+from .retry import Deferred, Failed, Policy, Verdict, decide
+from .settings import Settings
+from .smtp import session
+from .smtp.connection import open_connection
+from .smtp.session import Outgoing
+
+
+def send_now(email: Email, settings: Settings) -> str:
+    """Returns the Message-ID once the relay took the mail for every recipient.
+
+    Raises `SmtpError` when there is no session, `MailFailed` for a permanent refusal, `MailDeferred` for a transient
+    one: nobody tries again.
+    """
+    sender = settings.mail_from
+    message_id = f"{uuid.uuid4()}@{sender.address.rpartition('@')[2]}"
+    envelope = mime.build(email, sender, message_id, time.time_ns() // 1_000_000)
+    journal = _OneMail(Outgoing(message_id, envelope))
+    connection = open_connection(settings.relay)
+    try:
+        session.send(connection, journal)
+    finally:
+        connection.close()
+    _raise_unless_sent(journal.verdict, envelope)
+    return message_id
+
+
+@dataclass(slots=True)
+class _OneMail:
+    todo: Outgoing | None
+    verdict: Verdict | None = None
+
+    def next(self, count: int) -> list[Outgoing]:
+        mail, self.todo = self.todo, None
+        return [mail] if mail and count else []
+
+    def commit(self, mails: list[Outgoing]) -> list[Outgoing]:
+        return mails
+
+    def done(self, mail: Outgoing, verdict: Verdict) -> None:
+        self.verdict = verdict
+
+    def again(self, mail: Outgoing) -> None:
+        self.todo = mail
+
+
+def _raise_unless_sent(verdict: Verdict | None, envelope: mime.Envelope) -> None:
+    if verdict is None:
+        raise MailDeferred("the relay closed before the mail was sent")
+    outcome = decide(verdict, envelope.recipients, 1, 0, Policy(), random.random())  # noqa: S311 - spreads load
+    if isinstance(outcome, Failed):
+        raise MailFailed(outcome.reason)
+    if isinstance(outcome, Deferred):
+        refused = " (and refused other recipients)" if outcome.refused else ""
+        raise MailDeferred(f"{outcome.code} at {outcome.phase}{refused}")

@@ -1,0 +1,64 @@
+"""Every error the package raises on purpose. All have one root and survive pickling.
+
+A pool process hands its errors to its parent, so `args` are always the constructor's arguments.
+"""
+
+from __future__ import annotations
+
+
+class MailworkerError(Exception):
+    """The root of all errors raised on purpose."""
+
+
+class SettingsError(MailworkerError, ValueError):
+    """A setting is unknown or wrong. The text names the key and the problem, never a password."""
+
+
+class Unsendable(MailworkerError, ValueError):
+    """What was pushed or passed can never become a mail.
+
+    `reason` is a code that a program may compare (see docs/operations.md), `detail` a sentence for a person.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class SpoolError(MailworkerError):
+    """Redis did not answer, or answered that it cannot write. Nothing was decided."""
+
+
+class SmtpError(MailworkerError, OSError):
+    """The session with the relay failed before or between mails.
+
+    `code` is the reply code, or 0 where there was no reply (time-out, reset, refused); `phase` is the step of
+    the session (`connect`, `greeting`, `EHLO`, `STARTTLS`, `TLS`, `AUTH`, …); `configuration` is true where
+    only the operator can mend it (refused login, bad certificate, STARTTLS not offered).
+    """
+
+    def __init__(self, phase: str, code: int, text: str, configuration: bool = False) -> None:
+        super().__init__(phase, code, text, configuration)
+        self.phase = phase
+        self.code = code
+        self.text = text
+        self.configuration = configuration
+
+    def __str__(self) -> str:
+        return f"{self.phase}: {self.code} {self.text}" if self.code else f"{self.phase}: {self.text}"
+
+
+class MailDeferred(MailworkerError):
+    """This attempt did not succeed; the spool tries again. Tells Celery and Flower, so it holds no address."""
+
+
+class MailFailed(MailworkerError):
+    """The mail is a dead letter. `reason` is its code; addresses are never part of this error."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,175 @@
+"""An `Email` becomes an `Envelope`: sender, recipients, and the octets that go between DATA and the dot.
+
+Every line ends in CRLF and has at most 998 octets (RFC 5322, 2.1.1); no bare CR or LF is left. Bodies are
+quoted-printable, as Swiftmailer made them: any octet arrives as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from binascii import a2b_qp, b2a_qp
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Final
+
+from .address import Mailbox
+from .errors import Unsendable
+from .message import Email
+
+_LINE_BREAKS = re.compile(rb"[\r\n]+")
+_PRINTABLE = re.compile(rb"[\x20-\x7e]*")
+_ATOMS = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_ENCODED_WORD = re.compile(rb"=\?[^?\s]+\?([bBqQ])\?([^?\s]*)\?=")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_FIELD = re.compile(rb"(?:Subject|From|To|Date|Message-ID|MIME-Version|Content-[A-Za-z-]+): ")
+
+_FOLD_AT: Final = 76
+_LONGEST_WORD: Final = 900
+_WORD_OCTETS: Final = 45  # 60 base64 characters: an encoded word has at most 75 (RFC 2047, 2)
+
+_MIME_HEADERS: Final = (
+    b"MIME-Version: 1.0\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What one SMTP transaction carries. `data` ends in CRLF and has its dots not yet stuffed."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    data: bytes
+    smtputf8: bool = False
+
+    def only(self, recipients: tuple[str, ...]) -> Envelope:
+        """The same message for those of its recipients who do not have it yet."""
+        return replace(self, recipients=recipients)
+
+
+def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> Envelope:
+    """The envelope of `email`, the same octets at every call.
+
+    `message_id` has no angle brackets; `accepted_ms` is the Unix time in milliseconds that becomes `Date`.
+
+    Raises `Unsendable("unbuildable")` rather than hand out a header that RFC 5322 does not allow.
+    """
+    smtputf8 = sender.smtputf8 or any(mailbox.smtputf8 for mailbox in email.to)
+    head = b"".join(
+        (
+            _unstructured(b"Subject: ", email.subject) if email.subject else b"",
+            b"From: " + _mailbox(sender) + b"\r\n",
+            b"To: " + _mailboxes(email.to) + b"\r\n",
+            b"Date: " + _date(accepted_ms) + b"\r\n",
+            b"Message-ID: <" + message_id.encode("ascii", "replace") + b">\r\n",
+        )
+    )
+    _check(head)
+    return Envelope(
+        sender=sender.address,
+        recipients=tuple(mailbox.address for mailbox in email.to),
+        data=head + _MIME_HEADERS + _quoted_printable(email.body),
+        smtputf8=smtputf8,
+    )
+
+
+def _date(unix_ms: int) -> bytes:
+    return format_datetime(datetime.fromtimestamp(unix_ms // 1000, UTC)).encode("ascii")
+
+
+def _quoted_printable(body: bytes) -> bytes:
+    if b"\r" in body:
+        body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    encoded = b2a_qp(body.replace(b"\n", b"\r\n"), quotetabs=False, istext=True)
+    return encoded if encoded.endswith(b"\r\n") else encoded + b"\r\n"
+
+
+def _unstructured(name: bytes, value: bytes) -> bytes:
+    text = _LINE_BREAKS.sub(b" ", value)
+    if not _goes_as_it_is(text) or text != text.strip():
+        return name + _encoded_words(text) + b"\r\n"
+    if len(name) + len(text) <= _FOLD_AT:
+        return name + text + b"\r\n"
+    return name + _folded(text, len(name)) + b"\r\n"
+
+
+def _goes_as_it_is(text: bytes) -> bool:
+    """True for printable ASCII that means itself, or whose encoded words hide no control character."""
+    if not _PRINTABLE.fullmatch(text):
+        return False
+    if len(text) > _FOLD_AT and max(map(len, text.split(b" "))) > _LONGEST_WORD:
+        return False
+    return b"=?" not in text or not any(map(_hides_control, _ENCODED_WORD.finditer(text)))
+
+
+def _hides_control(word: re.Match[bytes]) -> bool:
+    kind, text = word.groups()
+    try:
+        octets = b64decode(text + b"==") if kind in b"bB" else a2b_qp(text, header=True)
+    except (Base64Error, ValueError):
+        return True
+    return _CONTROL.search(octets) is not None
+
+
+def _folded(text: bytes, used: int) -> bytes:
+    """The text with CRLF put before some of its own spaces, so that unfolding gives it back unchanged."""
+    lines, line = [], b""
+    for word in re.findall(rb" *[^ ]+", text):
+        if line and used + len(line) + len(word) > _FOLD_AT:
+            lines.append(line)
+            line, used = b"", 0
+        line += word
+    lines.append(line)
+    return b"\r\n".join(lines)
+
+
+def _encoded_words(text: bytes) -> bytes:
+    """RFC 2047 words in UTF-8, never cut inside a character where the text is UTF-8."""
+    words, begin = [], 0
+    while begin < len(text):
+        end = begin + _WORD_OCTETS
+        for back in range(4):
+            if end >= len(text) or text[end - back] & 0xC0 != 0x80:
+                end -= back if end < len(text) else 0
+                break
+        words.append(b"=?utf-8?B?" + b64encode(text[begin:end]) + b"?=")
+        begin = end
+    return b"\r\n ".join(words)
+
+
+def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> bytes:
+    items = [_mailbox(mailbox) for mailbox in mailboxes]
+    line = b", ".join(items)
+    if len(line) + 4 <= _FOLD_AT:
+        return line
+    return b",\r\n ".join(items)
+
+
+def _mailbox(mailbox: Mailbox) -> bytes:
+    address = mailbox.address.encode("utf-8")
+    if not mailbox.name:
+        return address
+    phrase = _phrase(_LINE_BREAKS.sub(b" ", mailbox.name))
+    joint = b" " if len(phrase) + len(address) < _FOLD_AT - 8 else b"\r\n "
+    return phrase + joint + b"<" + address + b">"
+
+
+def _phrase(name: bytes) -> bytes:
+    if len(name) <= _FOLD_AT and _goes_as_it_is(name):
+        if _ATOMS.fullmatch(name):
+            return name
+        if b"=?" not in name:
+            return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    return _encoded_words(name)
+
+
+def _check(head: bytes) -> None:
+    """What was built is looked at once more: a header that nobody meant is worse than a dead letter."""
+    for line in head.removesuffix(b"\r\n").split(b"\r\n"):
+        known = line[:1] == b" " or _FIELD.match(line)
+        if not known or len(line) > 998 or b"\r" in line or b"\n" in line or b"\0" in line or not line.strip():
+            raise Unsendable("unbuildable", "its headers cannot be written as RFC 5322 wants them")

@@ -1,0 +1,229 @@
+"""Reads what PHP's `serialize()` wrote, as far as a mail needs it.
+
+The text is scanned once without recursion and without building values. Only then are the wanted keys of the
+outermost array built, two levels deep. So hostile lengths, counts and nesting cost neither memory nor a crash:
+the scan keeps 16 octets for each value it passed.
+
+Grammar: php-src `ext/standard/var_unserializer.re`. Objects, enums and custom serializers are refused, never
+instantiated.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Final
+
+from .errors import Unsendable
+
+MAX_DEPTH: Final = 128
+"""Levels of arrays. PHP stops at 4,096; a mail has two."""
+
+MAX_VALUES: Final = 50_000
+"""Values in one text: bounds the time of the scan to some tens of milliseconds."""
+
+
+class Opaque:
+    """Stands for a value that a mail has no use for: an array below the second level, or a circular one."""
+
+
+Scalar = None | bool | int | float | bytes
+Key = int | bytes
+Value = Scalar | Opaque | dict[Key, "Value"]
+
+_TOKEN = re.compile(
+    rb"N;"
+    rb"|b:(?P<bool>[01]);"
+    rb"|i:(?P<int>[+-]?[0-9]+);"
+    rb"|d:(?P<float>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NAN);"
+    rb'|s:(?P<string>[0-9]+):"'
+    rb'|S:(?P<escaped>[0-9]+):"'
+    rb"|a:(?P<array>[0-9]+):\{"
+    rb"|R:(?P<reference>[0-9]+);"
+)
+_INTEGER_KEY = re.compile(rb"0|-?[1-9][0-9]{0,18}")
+_ESCAPED_OCTET = re.compile(rb"\\([0-9a-fA-F]{2})")
+_INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
+
+
+def unserialize(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int]:
+    """The value in `data`, and how many octets it took; what follows is the caller's to judge.
+
+    Of an outermost array only the `wanted` keys are kept; arrays below the second level become `Opaque`.
+
+    Raises `Unsendable` with reason `php_syntax`, `php_object`, `too_deep` or `too_many_values`.
+    """
+    scan = _Scan(data)
+    return scan.build(0, levels=2, wanted=wanted), scan.end
+
+
+def _syntax(offset: int, size: int) -> Unsendable:
+    return Unsendable("php_syntax", f"not what serialize() writes: error at offset {offset} of {size} octets")
+
+
+class _Scan:
+    """Where each value of the text begins and ends, in the order in which PHP numbers them for `R:`."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.starts = array("Q")
+        self.ends = array("Q")
+        self.end = self._run()
+
+    def _run(self) -> int:  # noqa: C901 - one loop over the text, as a decoder is best read
+        data, starts, ends = self.data, self.starts, self.ends
+        open_arrays: list[tuple[int, int]] = []  # (slot, entries still to come)
+        position = 0
+        while True:
+            kind, number, after = self._token(position)
+            if kind == "reference":
+                if not 1 <= number <= len(starts):
+                    raise _syntax(position, len(data))
+            else:
+                starts.append(position)
+                ends.append(after)
+                if len(starts) > MAX_VALUES:
+                    raise Unsendable("too_many_values", f"more than {MAX_VALUES} values in one entry")
+            if kind == "array":
+                if len(open_arrays) >= MAX_DEPTH:
+                    raise Unsendable("too_deep", f"arrays nested deeper than {MAX_DEPTH} levels")
+                open_arrays.append((len(starts) - 1, number))
+            position = after
+            while open_arrays:
+                slot, left = open_arrays[-1]
+                if left:
+                    open_arrays[-1] = (slot, left - 1)
+                    position = self._key(position)[1]
+                    break
+                if data[position : position + 1] != b"}":
+                    raise _syntax(position, len(data))
+                position += 1
+                ends[slot] = position
+                open_arrays.pop()
+            if not open_arrays:
+                return position
+
+    def _token(self, position: int) -> tuple[str, int, int]:
+        """The kind of the value at `position`, its count or number, and where the token ends."""
+        data = self.data
+        match = _TOKEN.match(data, position)
+        if match is None:
+            if data[position : position + 2] in (b"O:", b"C:", b"E:"):
+                raise Unsendable("php_object", f"holds a PHP object at offset {position}; objects are never read")
+            raise _syntax(position, len(data))
+        kind = match.lastgroup or "null"
+        after = match.end()
+        if kind in ("int", "float", "bool", "null"):
+            return kind, 0, after
+        text = match[kind]
+        room = len(data) - after
+        if len(text) > 12:  # more digits than any count that fits into memory: do not even convert them
+            raise _syntax(position, len(data))
+        number = int(text)
+        if kind == "string":
+            after += number
+            if number > room or data[after : after + 2] != b'";':
+                raise _syntax(position, len(data))
+            after += 2
+        elif kind == "escaped":
+            after = self._escaped_end(after, number)
+        elif kind == "array" and number > room // 6:  # the shortest entry is `i:0;N;`
+            raise _syntax(position, len(data))
+        return kind, number, after
+
+    def _escaped_end(self, position: int, count: int) -> int:
+        """Where an `S:` string of `count` octets ends: `\\xx` stands for one octet."""
+        data = self.data
+        begin = position
+        while count:
+            escape = data.find(b"\\", position, position + count)
+            if escape < 0:
+                position += count
+                break
+            count -= escape - position + 1
+            if _ESCAPED_OCTET.match(data, escape) is None:
+                raise _syntax(escape, len(data))
+            position = escape + 3
+        if data[position : position + 2] != b'";':
+            raise _syntax(begin, len(data))
+        return position + 2
+
+    def _key(self, position: int) -> tuple[Key, int]:
+        kind, _, after = self._token(position)
+        if kind not in ("int", "string", "escaped"):
+            raise _syntax(position, len(self.data))
+        key = self._scalar(position, after)
+        assert isinstance(key, int | bytes)
+        return array_key(key), after
+
+    def _scalar(self, position: int, end: int) -> Scalar:
+        letter = self.data[position : position + 1]
+        if letter in (b"s", b"S"):
+            text = self.data[self.data.index(b'"', position) + 1 : end - 2]
+            return text if letter == b"s" else _ESCAPED_OCTET.sub(_unescape, text)
+        text = self.data[position + 2 : end - 1]
+        if letter == b"i":
+            return max(_INT_MIN, min(_INT_MAX, int(text[:21])))
+        if letter == b"d":
+            return float(text)
+        return text == b"1" if letter == b"b" else None
+
+    def build(self, position: int, levels: int, wanted: frozenset[bytes] | None = None) -> Value:
+        hops = 0
+        while self.data[position : position + 1] == b"R":
+            position = self.starts[int(self.data[position + 2 : self.data.index(b";", position)]) - 1]
+            hops += 1
+            assert hops < MAX_VALUES  # a slot is never itself a reference
+        end = self.ends[bisect_left(self.starts, position)]
+        if self.data[position : position + 1] != b"a":
+            return self._scalar(position, end)
+        if not levels:
+            return Opaque()
+        return {
+            key: self.build(at, levels - 1) for key, at in self._entries(position) if wanted is None or key in wanted
+        }
+
+    def _entries(self, position: int) -> Iterator[tuple[Key, int]]:
+        _, count, position = self._token(position)
+        for _ in range(count):
+            key, position = self._key(position)
+            yield key, position
+            if self.data[position : position + 1] == b"R":
+                position = self.data.index(b";", position) + 1
+            else:
+                position = self.ends[bisect_left(self.starts, position)]
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(match[1].decode("ascii"))
+
+
+def array_key(key: Key) -> Key:
+    """The key as PHP's arrays keep it: text that looks like a decimal integer is that integer."""
+    if isinstance(key, bytes) and _INTEGER_KEY.fullmatch(key) and _INT_MIN <= int(key) <= _INT_MAX:
+        return int(key)
+    return key
+
+
+def text_of(value: Scalar) -> bytes:
+    """The value as PHP turns it into a string (`precision=14`, its default)."""
+    if value is None or value is False:
+        return b""
+    if value is True:
+        return b"1"
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, int):
+        return b"%d" % value
+    return _float_text(value)
+
+
+def _float_text(value: float) -> bytes:
+    text = format(value, ".14G").replace("NAN", "NAN")
+    mantissa, exponent_mark, exponent = text.partition("E")
+    if exponent_mark and mantissa != "":
+        point = mantissa if "." in mantissa else mantissa + ".0"
+        text = f"{point}E{exponent[0]}{exponent[1:].lstrip('0')}"
+    return text.encode("ascii")

@@ -1,0 +1,150 @@
+"""Pure: what the relay answered, the attempts so far and the mail's age become an outcome. Decided only here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .smtp.replies import Reply
+
+_LATER = re.compile(r"try|retry|later|again|wait|delay|greylist|grey-list|defer|come back", re.IGNORECASE)
+_SPAN = re.compile(r"\b(\d{1,6})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b", re.IGNORECASE)
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Back-off: seconds after the first, second, … failed attempt, the last one repeated; all until `max_age`."""
+
+    delays: tuple[float, ...] = (10, 60, 300, 900, 3600)
+    max_age: float = 2 * 86_400
+    jitter: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the relay said to one transaction.
+
+    `recipients` holds its reply to each RCPT, in the envelope's order; it is shorter where the session did not
+    come so far. `final` is the reply that ended the transaction and `phase` the command it answers (`MAIL`,
+    `RCPT`, `DATA`, `message`). `final` is None where the content was on its way and no reply came: in doubt.
+    """
+
+    recipients: tuple[Reply, ...]
+    final: Reply | None
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The relay took the mail for every recipient that was left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A dead letter. `recipients` are those it concerns, None for all. `detail` may hold what the relay said."""
+
+    reason: str
+    detail: str
+    code: int = 0
+    recipients: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Tried again after `delay` seconds, for `recipients` (None for all). `refused` is a dead letter beside it."""
+
+    delay: float
+    code: int
+    phase: str
+    detail: str
+    recipients: tuple[str, ...] | None = None
+    refused: Failed | None = None
+    in_doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A person must say what happens."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Nothing happened to the mail: back to the queue, and no attempt is counted."""
+
+    delay: float = 0
+
+
+Outcome = Sent | Deferred | Failed | Held | Returned
+
+
+def decide(
+    verdict: Verdict, recipients: tuple[str, ...], attempt: int, age: float, policy: Policy, chance: float
+) -> Outcome:
+    """The outcome of attempt number `attempt` (from 1) of a mail that is `age` seconds old.
+
+    `chance` is a random number from 0 to 1: the jitter.
+    """
+    final = verdict.final
+    if final is None:
+        delay = back_off(attempt, policy, chance)
+        return Deferred(delay, 0, verdict.phase, "no reply after the message was sent", in_doubt=True)
+    refused, later = _sort(verdict, final, recipients)
+    dead = _dead_letter(refused, verdict) if refused else None
+    if not later:
+        return dead or Sent()
+    reply = later[0][1]
+    remaining = tuple(address for address, _ in later)
+    delay = max(back_off(attempt, policy, chance), asked_delay(reply.text) or 0)
+    if age + delay > policy.max_age:
+        everyone = remaining + (dead.recipients or () if dead else ())
+        return Failed("expired", f"not accepted in {policy.max_age:.0f} s; last: {_said(reply)}", reply.code, everyone)
+    return Deferred(delay, reply.code, verdict.phase, _said(reply), remaining, dead)
+
+
+_Answer = tuple[str, Reply]
+
+
+def _sort(verdict: Verdict, final: Reply, recipients: tuple[str, ...]) -> tuple[list[_Answer], list[_Answer]]:
+    """Recipients that are refused for good, and those to be tried again; the accepted ones are in neither."""
+    refused: list[_Answer] = []
+    later: list[_Answer] = []
+    for index, address in enumerate(recipients):
+        reply = verdict.recipients[index] if index < len(verdict.recipients) else final
+        if reply.positive or verdict.phase in ("MAIL", "SMTPUTF8"):
+            reply = final
+        if reply.transient:
+            later.append((address, reply))
+        elif not reply.positive:
+            refused.append((address, reply))
+    return refused, later
+
+
+def _dead_letter(refused: list[_Answer], verdict: Verdict) -> Failed:
+    reply = refused[0][1]
+    reason = {"MAIL": "sender_refused", "RCPT": "recipient_refused", "SMTPUTF8": "smtputf8"}.get(verdict.phase)
+    if reason is None:
+        taken = verdict.final is not None and verdict.final.positive
+        reason = "recipient_refused" if taken else "message_refused"
+    return Failed(reason, _said(reply), reply.code, tuple(address for address, _ in refused))
+
+
+def _said(reply: Reply) -> str:
+    return f"{reply.code} {reply.text}"[:500]
+
+
+def back_off(attempt: int, policy: Policy, chance: float) -> float:
+    """Seconds to wait after failed attempt number `attempt`, spread by the jitter to either side."""
+    delay = policy.delays[min(max(attempt, 1), len(policy.delays)) - 1]
+    return delay * (1 + policy.jitter * (2 * chance - 1))
+
+
+def asked_delay(text: str) -> float | None:
+    """The seconds in "try again in N seconds" and its like, as greylisting relays say it; None where it is not said."""
+    if not _LATER.search(text):
+        return None
+    match = _SPAN.search(text)
+    return float(int(match[1]) * _UNITS[match[2][0].lower()]) if match else None

@@ -1,0 +1,38 @@
+"""Where mail goes and how: plain values, made once from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Security(Enum):
+    CLEAR = "clear text"
+    STARTTLS = "STARTTLS"
+    TLS = "implicit TLS"
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds: to be connected, for each reply as a whole, and for the reply after the final dot."""
+
+    connect: float = 30
+    reply: float = 30
+    final: float = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    host: str
+    port: int
+    security: Security = Security.CLEAR
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str | None = None
+    helo: str = ""
+    pipelining: bool = True
+    chunking: bool = True
+    window: int = 4
+    idle: float = 20
+    mails: int = 100
+    deadlines: Deadlines = Deadlines()

@@ -1,0 +1,103 @@
+"""SMTP replies (RFC 5321, 4.2) read from a socket, each as a whole within its deadline."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import SmtpError
+
+MAX_REPLY: Final = 64 * 1024
+_LINE = re.compile(rb"([2-5][0-9][0-9])([ -]|$)(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`code` 200 to 599, and the text of all its lines with a line feed between them."""
+
+    code: int
+    text: str
+
+    @property
+    def positive(self) -> bool:
+        return self.code < 400
+
+    @property
+    def transient(self) -> bool:
+        return 400 <= self.code < 500
+
+
+class ReplyReader:
+    """The receiving half of a connection. Keeps what was received beyond the reply that was asked for."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._buffer = bytearray()
+
+    @property
+    def buffered(self) -> bool:
+        """True where at least a line is here already."""
+        return b"\n" in self._buffer
+
+    def stale(self) -> bool:
+        """True where the relay has closed, or said something nobody asked for, while the connection was idle."""
+        if self._buffer:
+            return True
+        self.sock.settimeout(0)
+        try:
+            self._buffer += self.sock.recv(4096)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            # A TLS socket has its own way to say that nothing is there.
+            return type(error).__name__ != "SSLWantReadError"
+        return True
+
+    def read(self, phase: str, seconds: float) -> Reply:
+        """The next reply.
+
+        Raises `SmtpError` with code 0 when the relay closes, is late, or answers what is not SMTP.
+        """
+        deadline = time.monotonic() + seconds
+        lines: list[str] = []
+        size = 0
+        while True:
+            line = self._line(phase, deadline)
+            size += len(line)
+            match = _LINE.fullmatch(line)
+            if match is None or size > MAX_REPLY:
+                raise SmtpError(phase, 0, "what the relay answered is not an SMTP reply")
+            lines.append(match[3].decode("utf-8", "backslashreplace"))
+            if match[2] != b"-":
+                return Reply(int(match[1]), "\n".join(lines))
+
+    def _line(self, phase: str, deadline: float) -> bytes:
+        searched = 0
+        while True:
+            end = self._buffer.find(b"\n", searched)
+            if end >= 0:
+                line = bytes(self._buffer[:end]).removesuffix(b"\r")
+                del self._buffer[: end + 1]
+                return line
+            searched = len(self._buffer)
+            if searched > MAX_REPLY:
+                raise SmtpError(phase, 0, "the relay's reply has no end")
+            self._buffer += self._receive(phase, deadline)
+
+    def _receive(self, phase: str, deadline: float) -> bytes:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise SmtpError(phase, 0, "no reply in time")
+        try:
+            self.sock.settimeout(left)
+            received = self.sock.recv(65536)
+        except TimeoutError:
+            raise SmtpError(phase, 0, "no reply in time") from None
+        except OSError as error:
+            raise SmtpError(phase, 0, f"connection lost ({type(error).__name__})") from error
+        if not received:
+            raise SmtpError(phase, 0, "the relay closed the connection")
+        return received

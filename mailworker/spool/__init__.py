@@ -1,0 +1,10 @@
+"""The spool: every mail from the moment it is accepted until a relay has it or a person must look.
+
+The only package that knows the keys. Each step is one Lua script beside this file, so that whatever dies, a record
+and its place in `due` never disagree.
+"""
+
+from .spool import Claim, Record, Ring, Spool, Taken, connect
+from .views import DeadLetter, Views
+
+__all__ = ["Claim", "DeadLetter", "Record", "Ring", "Spool", "Taken", "Views", "connect"]

@@ -1,0 +1,81 @@
+-- KEYS: legacy lists. ARGV: bridge's owner, ring's token or '', most mails, most octets, ring patience in ms,
+-- 20 random hex digits, batch, in-doubt policy.
+-- Returns {ids to ring, ids to ring each alone, pool children, 1 if the ring is still ours}.
+local owner, token, most, most_octets = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local patience, random, batch, policy = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]), ARGV[8]
+local size = pool_size()
+
+local held = redis.call('GET', RING)
+if token ~= '' and held ~= token and held ~= owner then return {{}, {}, size, 0} end
+redis.call('SET', RING, owner, 'PX', 10000)
+redis.call('DEL', lease_key(owner))
+if relay_closed_for() > 0 then return {{}, {}, size, 1} end
+-- The breaker is half open: one mail finds out.
+local half_open = redis.call('HEXISTS', RELAY, 'open_until') == 1
+if half_open then most = 1 end
+
+local ids, alone, scores = {}, {}, {}
+local function ring(id, suspect)
+  local list = suspect and alone or ids
+  list[#list + 1] = id
+  scores[#scores + 1] = now + patience
+  scores[#scores + 1] = id
+end
+
+-- First what somebody must look at again: retries, lost doorbells, leases that ended.
+local backlog = false
+for _, queue in ipairs(KEYS) do backlog = backlog or redis.call('LLEN', queue) > 0 end
+local share = backlog and math.max(1, math.floor(most / 2)) or most
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, share)) do
+  local record = redis.call('HMGET', mail_key(id), 'state', 'owner', 'suspect')
+  local state = record[1]
+  if state == 'leased' or state == 'committing' then
+    if redis.call('HEXISTS', OWNERS, record[2]) == 1 then
+      redis.call('ZADD', DUE, now + patience, id)
+      state = nil
+    else
+      abandon(id, true, policy)
+      record = redis.call('HMGET', mail_key(id), 'state', 'owner', 'suspect')
+      state = record[1]
+    end
+  end
+  if state == 'deferred' then
+    move('deferred', 'queued')
+    redis.call('HSET', mail_key(id), 'state', 'queued')
+    state = 'queued'
+  end
+  if state == 'queued' then
+    ring(id, record[3])
+  elseif state == false then
+    redis.call('ZREM', DUE, id)
+  end
+end
+
+-- Then the legacy lists, oldest entries first, each with a record in the same step.
+local room = math.min(most - #ids - #alone, size * batch * 2 - waiting())
+local octets = 0
+for _, queue in ipairs(KEYS) do
+  while room > 0 and octets < most_octets do
+    local payload = redis.call('RPOP', queue)
+    if not payload then break end
+    local sequence = redis.call('INCR', SEQUENCE)
+    local id = string.format('%012x', sequence) .. random
+    redis.call('HSET', mail_key(id), 'state', 'queued', 'payload', payload, 'at', now, 'queue', queue)
+    count('queued', 1)
+    count('total:claimed', 1)
+    ring(id)
+    room = room - 1
+    octets = octets + #payload
+  end
+end
+
+if #scores > 0 then
+  if half_open then redis.call('SET', PROBE, owner, 'PX', 30000) end
+  local all = {}
+  for i = 2, #scores, 2 do all[#all + 1] = scores[i] end
+  for i = 1, #scores, 1000 do redis.call('ZADD', DUE, unpack(scores, i, math.min(i + 999, #scores))) end
+  for i = 1, #all, 1000 do redis.call('SADD', lease_key(owner), unpack(all, i, math.min(i + 999, #all))) end
+  redis.call('HINCRBY', OWNERS, owner, 1)
+end
+write_counts()
+return {ids, alone, size, 1}

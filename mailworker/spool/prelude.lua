@@ -1,0 +1,87 @@
+-- Stands before every script. The names of all keys are made here and nowhere else.
+-- Time is Redis's own, in milliseconds. A script changes a record and its place in `due` in one step.
+local P = '@PREFIX@'
+local DUE, COUNTS, DEAD, OWNERS, POOLS = P .. 'due', P .. 'counts', P .. 'dead', P .. 'owners', P .. 'pools'
+local RING, RELAY, PROBE, SEQUENCE = P .. 'ring', P .. 'relay', P .. 'probe', P .. 'sequence'
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function mail_key(id) return P .. 'mail:' .. id end
+local function lease_key(owner) return P .. 'lease:' .. owner end
+
+-- How many records are in each state, and totals since ever. Added up here and written once a script.
+local changes = {}
+local function count(name, by) changes[name] = (changes[name] or 0) + by end
+local function move(from, to) count(from, -1); count(to, 1) end
+local function write_counts()
+  for name, by in pairs(changes) do
+    if by ~= 0 then redis.call('HINCRBY', COUNTS, name, by) end
+  end
+end
+
+local function waiting() return tonumber(redis.call('HGET', COUNTS, 'queued') or 0) end
+
+-- Milliseconds until the relay may be tried; 0 where its breaker is closed or a probe is due.
+local function relay_closed_for()
+  local till = tonumber(redis.call('HGET', RELAY, 'open_until') or 0)
+  if till == 0 then return 0 end
+  if redis.call('EXISTS', PROBE) == 1 then return math.max(redis.call('PTTL', PROBE), 1) end
+  -- A clock that was set back must not keep the breaker open for hours.
+  return math.max(0, math.min(till - now, tonumber(redis.call('HGET', RELAY, 'interval') or 0)))
+end
+
+local function bury(id, from, reason, detail, code, state)
+  move(from, state)
+  count('total:' .. state, 1)
+  redis.call('HSET', mail_key(id), 'state', state, 'reason', reason, 'detail', detail, 'code', code, 'ended', now)
+  redis.call('HDEL', mail_key(id), 'owner')
+  redis.call('ZREM', DUE, id)
+  redis.call('ZADD', DEAD, now, id)
+end
+
+-- The owner of this record is gone. `died` is true where its process died, so that the attempt counts.
+local function abandon(id, died, in_doubt_policy)
+  local record = redis.call('HMGET', mail_key(id), 'state', 'alone', 'deaths')
+  local state = record[1]
+  if state == 'queued' then
+    redis.call('ZADD', DUE, now, id)
+    return
+  end
+  if state ~= 'leased' and state ~= 'committing' then return end
+  if died then
+    redis.call('HSET', mail_key(id), 'suspect', 1)
+    if record[2] == '1' then record[3] = redis.call('HINCRBY', mail_key(id), 'deaths', 1) end
+  end
+  if state == 'committing' then
+    count('total:in_doubt', 1)
+    redis.call('HINCRBY', mail_key(id), 'doubts', 1)
+    if in_doubt_policy == 'hold' then
+      return bury(id, state, 'in_doubt', 'the worker died after it began to send; the relay may have the mail', 0, 'held')
+    end
+  end
+  if died and tonumber(record[3] or 0) >= 3 then
+    return bury(id, state, 'poison', 'three attempts ended with the death of the process', 0, 'failed')
+  end
+  move(state, 'queued')
+  redis.call('HSET', mail_key(id), 'state', 'queued')
+  redis.call('HDEL', mail_key(id), 'owner', 'alone')
+  redis.call('ZADD', DUE, now, id)
+end
+
+local function pool_size()
+  local size = 0
+  for _, children in ipairs(redis.call('HVALS', POOLS)) do size = size + tonumber(children) end
+  return math.max(size, 1)
+end
+
+-- Is there something to do for the bridge? `batch` is the mails in a full doorbell.
+local function work(queues, batch)
+  if relay_closed_for() > 0 then return false end
+  local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+  if first[2] and tonumber(first[2]) <= now then return true end
+  if waiting() >= pool_size() * batch * 2 then return false end
+  for _, queue in ipairs(queues) do
+    if redis.call('LLEN', queue) > 0 then return true end
+  end
+  return false
+end

@@ -1,0 +1,15 @@
+-- KEYS: legacy lists. ARGV: token, batch.
+-- Returns {1 if the caller must ring the bridge now, ms until the next look, 1 if the lists are empty}.
+local closed = relay_closed_for()
+if closed > 0 then return {0, closed, 0} end
+if work(KEYS, tonumber(ARGV[2])) then
+  if redis.call('SET', RING, ARGV[1], 'NX', 'PX', 10000) then return {1, 0, 0} end
+  return {0, -1, 0}
+end
+local wait = 3600000
+local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+if first[2] then wait = math.max(tonumber(first[2]) - now, 1) end
+for _, queue in ipairs(KEYS) do
+  if redis.call('LLEN', queue) > 0 then return {0, wait, 0} end
+end
+return {0, wait, 1}

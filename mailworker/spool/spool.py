@@ -1,0 +1,249 @@
+"""The scripts as methods: Python values in, Python values out, one root of errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ..errors import SpoolError
+from ..retry import Deferred, Failed, Held, Outcome, Returned, Sent
+
+RING_PATIENCE_MS: Final = 30_000
+"""A doorbell that is not answered in this time is rung again."""
+
+LEASE_MS: Final = 1_800_000
+"""When to look again at a mail in hand. It is taken over earlier if its owner's pulse ends; see `watcher`."""
+
+CLAIM_OCTETS: Final = 16 * 1024 * 1024
+KEEP_SENT_SECONDS: Final = 86_400
+_DETAIL: Final = 1000
+_SCRIPTS: Final = ("beat", "claim", "put", "relay", "release", "ring", "step", "take", "unring")
+_UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the bridge has to ring. `held` is false when another bridge has the ring."""
+
+    together: list[str]
+    alone: list[str]
+    pool_size: int
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """`rung` is 1 where the caller must ring the bridge. Else `wait_ms` tells when to look again, below zero while
+    a bridge is at work. `listen` is 1 where the lists are empty, so that waiting for an entry makes sense."""
+
+    rung: int
+    wait_ms: int
+    listen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A mail in hand. `payload` is empty where `size` is over the limit; `tries` are the attempts that ended.
+
+    `recipients` are those still to be sent to, None for all. `at` is when it was accepted, in ms.
+    """
+
+    id: str
+    payload: bytes
+    size: int
+    at: int
+    tries: int
+    recipients: tuple[str, ...] | None
+
+    @property
+    def message_id(self) -> str:
+        """The id of the mail it came from: a dead letter for some recipients keeps the mail's Message-ID."""
+        return self.id.partition("~")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    records: list[Record]
+    ring: str | None
+    """The token to ring the bridge with, where this child has to."""
+    relay_was_down: bool
+    now: int
+    """Redis's clock in ms."""
+
+
+def connect(url: str, timeout: float = 10) -> redis.Redis:
+    """A client that never repeats a command by itself: a script whose answer was lost may have run."""
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        socket_timeout=timeout,
+        socket_connect_timeout=5,
+        socket_keepalive=True,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class Spool:
+    """Raises `SpoolError` from every method when Redis is away, full or read-only; nothing was decided then."""
+
+    def __init__(
+        self, client: redis.Redis, queues: Sequence[str], prefix: str = "mailworker:", batch: int = 100,
+        in_doubt: str = "resend", largest: int = 25 * 1024 * 1024,
+    ) -> None:  # fmt: skip
+        self.client = client
+        self.queues = list(queues)
+        self.prefix = prefix
+        self.batch = batch
+        self.in_doubt = in_doubt
+        self.largest = largest
+        folder = files(__package__)
+        prelude = folder.joinpath("prelude.lua").read_text("utf-8").replace("@PREFIX@", prefix)
+        texts = {name: prelude + folder.joinpath(f"{name}.lua").read_text("utf-8") for name in _SCRIPTS}
+        self._scripts = {
+            name: (text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()) for name, text in texts.items()
+        }
+
+    # From the list and from new code.
+
+    def claim(self, owner: str, token: str, most: int) -> Claim:
+        """Takes up to `most` entries into the spool, and what is due. Not repeated when the answer is lost."""
+        arguments = (
+            owner,
+            token,
+            most,
+            CLAIM_OCTETS,
+            RING_PATIENCE_MS,
+            secrets.token_hex(10),
+            self.batch,
+            self.in_doubt,
+        )
+        together, alone, size, held = self._run("claim", self.queues, *arguments, repeat=False)
+        return Claim(_texts(together), _texts(alone), size, bool(held))
+
+    def put(self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False) -> bool:
+        """Accepts a mail under its id; when this returns it is safe. True where the caller has to ring for it.
+
+        A mail whose id is here already, or was sent within a day, is not accepted a second time.
+        """
+        wait = max(0, round(delay * 1000))
+        _, ring = self._run("put", (), mail_id, payload, wait, RING_PATIENCE_MS, "1" if keyed else "0", self.batch)
+        return bool(ring)
+
+    # The bridge's ring.
+
+    def ring(self, token: str) -> Ring:
+        return Ring(*self._run("ring", self.queues, token, self.batch))
+
+    def unring(self, owner: str) -> bool:
+        """Gives the ring back, unless there is more to do: then True."""
+        return bool(self._run("unring", self.queues, owner, self.batch))
+
+    # A pool child's work.
+
+    def take(self, owner: str, ids: Sequence[str]) -> Taken:
+        token = secrets.token_hex(8)
+        arguments = (owner, LEASE_MS, self.largest, self.in_doubt, self.batch, token, *ids)
+        records, ring, down, now = self._run("take", self.queues, *arguments)
+        return Taken([_record(item) for item in records], token if ring else None, bool(down), now)
+
+    def step(
+        self, owner: str, settle: Sequence[tuple[str, Outcome]], commit: Sequence[str] = (), end: bool = False
+    ) -> list[str]:
+        """Writes outcomes, and marks the mails in `commit` as about to be sent. Returns those that may go."""
+        sent = [mail_id for mail_id, outcome in settle if isinstance(outcome, Sent)]
+        others = [_wire(mail_id, outcome) for mail_id, outcome in settle if not isinstance(outcome, Sent)]
+        head = (owner, self.in_doubt, KEEP_SENT_SECONDS, "1" if end else "0")
+        return _texts(self._run("step", (), *head, len(sent), *sent, len(commit), *commit, *others))
+
+    # The pulse.
+
+    def beat(self, worker: str, pool_size: int, owners: Sequence[str]) -> dict[str, int]:
+        """Says that this worker and these owners are alive; returns every owner's count of beats."""
+        flat = self._run("beat", (), worker, pool_size, *owners)
+        return {name.decode(): int(beats) for name, beats in zip(flat[::2], flat[1::2], strict=True)}
+
+    def release(self, owner: str, died: bool) -> int:
+        """Gives back at once what this owner has in hand; returns how many mails. `died` counts an attempt."""
+        return int(self._run("release", (), owner, "1" if died else "0", self.in_doubt))
+
+    # The relay's breaker.
+
+    def relay_failed(self, text: str, configuration: bool) -> tuple[bool, float, bool]:
+        """(is the breaker open, seconds to the next probe, was it this call that opened it)"""
+        arguments = ("down", text[:_DETAIL], "1" if configuration else "0", 3, 15_000, 300_000)
+        is_open, wait, changed = self._run("relay", (), *arguments)
+        return bool(is_open), wait / 1000, bool(changed)
+
+    def relay_works(self) -> bool:
+        """True where that closed the breaker."""
+        return bool(self._run("relay", (), "up")[2])
+
+    def _run(self, name: str, keys: Sequence[str], *arguments: Any, repeat: bool = True) -> Any:
+        """Runs a script; where that is harmless, once more if the connection was lost."""
+        text, digest = self._scripts[name]
+        for last in (not repeat, True):
+            try:
+                try:
+                    return self.client.evalsha(digest, len(keys), *keys, *arguments)
+                except redis.exceptions.NoScriptError:
+                    return self.client.eval(text, len(keys), *keys, *arguments)
+            except _UNREACHABLE as error:
+                if last:
+                    raise translated(error) from error
+                time.sleep(0.05)
+            except redis.RedisError as error:
+                raise translated(error) from error
+        raise AssertionError("unreachable")
+
+
+def translated(error: redis.RedisError) -> SpoolError:
+    return SpoolError(f"Redis: {type(error).__name__}: {str(error)[:200]}")
+
+
+def _texts(items: list[bytes]) -> list[str]:
+    return [item.decode() for item in items]
+
+
+def _record(item: list[Any]) -> Record:
+    mail_id, payload, size, at, tries, recipients = item
+    remaining = tuple(json.loads(recipients)) if recipients else None
+    return Record(mail_id.decode(), payload, size, int(at), int(tries), remaining)
+
+
+def _wire(mail_id: str, outcome: Outcome) -> str:
+    """The outcome as step.lua reads it."""
+    fields: dict[str, Any] = {"id": mail_id}
+    match outcome:
+        case Failed():
+            fields |= {"kind": "failed", **_failure(outcome)}
+        case Held():
+            fields |= {"kind": "held", "reason": outcome.reason, "detail": outcome.detail[:_DETAIL], "code": 0}
+            fields["in_doubt"] = outcome.reason == "in_doubt"
+        case Deferred():
+            fields |= {"kind": "deferred", "delay": round(outcome.delay * 1000), "detail": outcome.detail[:_DETAIL]}
+            fields |= {"code": outcome.code, "in_doubt": outcome.in_doubt}
+            if outcome.recipients is not None:
+                fields["rcpt"] = json.dumps(outcome.recipients)
+            if outcome.refused is not None:
+                fields["refused"] = _failure(outcome.refused)
+        case Returned():
+            fields |= {"kind": "returned", "delay": round(outcome.delay * 1000)}
+    return json.dumps(fields)
+
+
+def _failure(failed: Failed) -> dict[str, Any]:
+    fields: dict[str, Any] = {"reason": failed.reason, "detail": failed.detail[:_DETAIL], "code": failed.code}
+    if failed.recipients is not None:
+        fields["rcpt"] = json.dumps(failed.recipients)
+    return fields

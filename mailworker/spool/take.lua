@@ -1,0 +1,45 @@
+-- KEYS: legacy lists. ARGV: owner, lease in ms, largest mail in octets, in-doubt policy, batch, ring's token, ids…
+-- Returns {records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms}; a record is
+-- {id, payload or '', size, at, tries, rcpt}.
+local owner, lease, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local records, taken, scores = {}, {}, {}
+
+-- A batch that this owner left without an end.
+for _, id in ipairs(redis.call('SMEMBERS', lease_key(owner))) do
+  if redis.call('HGET', mail_key(id), 'owner') == owner then abandon(id, false, ARGV[4]) end
+end
+redis.call('DEL', lease_key(owner))
+
+-- While the breaker is open nothing is taken, but for the one mail that the bridge sent to probe.
+local open = redis.call('HEXISTS', RELAY, 'open_until') == 1
+local probing = open and redis.call('EXISTS', PROBE) == 1 and #ARGV == 7
+for i = 7, #ARGV do
+  local id = ARGV[i]
+  local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt')
+  if record[1] == 'queued' then
+    if open and not probing then
+      redis.call('ZADD', DUE, now, id)
+    else
+      move('queued', 'leased')
+      redis.call('HSET', mail_key(id), 'state', 'leased', 'owner', owner)
+      scores[#scores + 1] = now + lease
+      scores[#scores + 1] = id
+      taken[#taken + 1] = id
+      local size = #record[2]
+      records[#records + 1] =
+        {id, size > limit and '' or record[2], size, record[3], record[4] or '0', record[5] or ''}
+    end
+  end
+end
+if #taken > 0 then
+  redis.call('ZADD', DUE, unpack(scores))
+  redis.call('SADD', lease_key(owner), unpack(taken))
+  redis.call('HINCRBY', OWNERS, owner, 1)
+  if #taken == 1 then redis.call('HSET', mail_key(taken[1]), 'alone', 1) end
+end
+write_counts()
+local ring = 0
+if waiting() < pool_size() * tonumber(ARGV[5]) and work(KEYS, tonumber(ARGV[5])) then
+  if redis.call('SET', RING, ARGV[6], 'NX', 'PX', 10000) then ring = 1 end
+end
+return {records, ring, redis.call('EXISTS', RELAY), now}

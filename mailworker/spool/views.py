@@ -1,0 +1,97 @@
+"""What the commands show of the spool. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+
+from .spool import translated
+
+STATES: Final = ("queued", "leased", "committing", "deferred", "failed", "held")
+TOTALS: Final = ("claimed", "accepted", "sent", "deferred", "failed", "held", "in_doubt")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A mail that somebody must look at. `at` and `ended` are Unix times in ms, `source` a list's name or `delay`."""
+
+    id: str
+    reason: str
+    detail: str
+    source: str
+    attempts: int
+    raw: bytes
+    at: int
+    ended: int
+    recipients: str
+    """JSON: those it concerns, or empty for all."""
+
+
+class Views:
+    """Raises `SpoolError` when Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, queues: Sequence[str], prefix: str) -> None:
+        self.client: Any = client  # redis-py's types say bytes or str, whatever the client decodes
+        self.queues = list(queues)
+        self.prefix = prefix
+
+    def status(self) -> dict[str, Any]:
+        """The lists' lengths, mails by state, totals since ever, the relay and the pools of the workers."""
+        try:
+            counts = self._hash("counts")
+            relay = self._hash("relay")
+            pools = self._hash("pools")
+            waiting = {queue: int(self.client.llen(queue)) for queue in self.queues}
+        except redis.RedisError as error:
+            raise translated(error) from error
+        return {
+            "lists": waiting,
+            "states": {state: int(counts.get(state, 0)) for state in STATES},
+            "totals": {total: int(counts.get("total:" + total, 0)) for total in TOTALS},
+            "relay": {
+                "open": "open_until" in relay,
+                "failures": int(relay.get("failures", 0)),
+                "needs_operator": relay.get("configuration") == "1",
+                "last_error": relay.get("text", ""),
+            },
+            "workers": {name: int(size) for name, size in pools.items()},
+        }
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """Oldest first. One that is retried or dropped meanwhile is left out."""
+        try:
+            for mail_id in self.client.zrange(self.prefix + "dead", 0, -1):
+                letter = self.dead_letter(mail_id.decode())
+                if letter is not None:
+                    yield letter
+        except redis.RedisError as error:
+            raise translated(error) from error
+
+    def dead_letter(self, mail_id: str) -> DeadLetter | None:
+        record = self.client.hgetall(f"{self.prefix}mail:{mail_id}")
+        if record.get(b"state") not in (b"failed", b"held"):
+            return None
+        return DeadLetter(
+            id=mail_id,
+            reason=_text(record, b"reason"),
+            detail=_text(record, b"detail"),
+            source=_text(record, b"queue") or "delay",
+            attempts=int(record.get(b"tries", 0)),
+            raw=record[b"payload"],
+            at=int(record.get(b"at", 0)),
+            ended=int(record.get(b"ended", 0)),
+            recipients=_text(record, b"rcpt"),
+        )
+
+    def _hash(self, name: str) -> dict[str, str]:
+        return {
+            key.decode(): value.decode("utf-8", "replace")
+            for key, value in self.client.hgetall(self.prefix + name).items()
+        }
+
+
+def _text(record: dict[bytes, bytes], field: bytes) -> str:
+    return record.get(field, b"").decode("utf-8", "replace")

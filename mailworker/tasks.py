@@ -1,0 +1,152 @@
+"""The three Celery tasks. Each hands its work to a module that knows nothing of Celery."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import Task
+from celery.exceptions import Retry
+from celery.result import AsyncResult
+from kombu.exceptions import OperationalError
+from kombu.utils.uuid import uuid
+
+from . import bridge as bridging
+from . import deliver as delivering
+from . import message, runtime
+from .application import app
+from .direct import send_now
+from .errors import MailDeferred, MailFailed
+from .message import Email
+from .retry import Deferred, Failed, Held, Outcome, Sent
+
+logger = logging.getLogger(__name__)
+
+
+def _arguments(to: Any, subject: Any, body: Any) -> None:
+    """The signature of `send_email`, to bind what a caller passes."""
+
+
+_SIGNATURE = inspect.signature(_arguments)
+
+
+class SendEmail(Task):  # type: ignore[misc]  # celery has no types
+    """Checks the arguments where it is called, spools the mail, then rings: the message carries the id alone."""
+
+    typing = False
+
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: str | None = None, producer: Any = None,
+        link: Any = None, link_error: Any = None, shadow: str | None = None, countdown: float | None = None,
+        eta: datetime | None = None, expires: Any = None, **options: Any,
+    ) -> AsyncResult:  # fmt: skip
+        """`task_id` is the mail's id: the same id within a day sends no second mail. `countdown` and `eta` wait in
+        the spool.
+
+        Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail, `SpoolError` when the
+        mail could not be made safe.
+        """
+        email = self._email(args, kwargs)
+        if expires is not None:
+            raise TypeError("expires: a mail that was accepted is sent or becomes a dead letter")
+        if self.app.conf.task_always_eager:
+            return super().apply_async(args, kwargs, task_id=task_id, **options)
+        mail_id = task_id or uuid()
+        delay = countdown or (max(0.0, (_aware(eta) - datetime.now(UTC)).total_seconds()) if eta else 0.0)
+        if runtime.spool().put(mail_id, _payload(email), delay, keyed=task_id is not None):
+            self.ring(mail_id, producer=producer, link=link, link_error=link_error, shadow=shadow, **options)
+        return self.AsyncResult(mail_id)
+
+    def ring(self, mail_id: str, **options: Any) -> None:
+        """A doorbell for a mail that is in the spool. Never raises: a doorbell that is lost is rung again."""
+        try:
+            super().apply_async((), {}, task_id=mail_id, **options)
+        except OperationalError as error:
+            logger.warning("the broker does not answer (%s); the mail is safe and goes later", type(error).__name__)
+
+    def _email(self, args: Any, kwargs: Any) -> Email:
+        try:
+            bound = _SIGNATURE.bind(*(args or ()), **(kwargs or {}))
+        except TypeError as error:
+            raise TypeError(f"send_email: {error}") from None
+        return message.from_arguments(**bound.arguments, limits=runtime.settings().limits)
+
+
+@app.task(bind=True, base=SendEmail, name="mailworker.send_email", throws=(MailFailed,))
+def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
+    """`send_email.delay(to=…, subject=…, body=…)`; `to` is an address, `Name <address>`, a list, or {address: name}.
+
+    Called directly it sends there and then and returns the Message-ID; see `direct.send_now` for what it raises.
+    """
+    if self.request.called_directly or self.request.is_eager:
+        return send_now(self._email(args, kwargs), runtime.settings())
+    mail_id: str = self.request.id
+    if args or kwargs:  # sent by name with the mail as arguments: first of all it is made safe
+        runtime.spool().put(mail_id, _payload(self._email(args, kwargs)), keyed=True)
+    outcome = _deliver([mail_id]).get(mail_id)
+    _tell_celery(outcome)
+    return None
+
+
+@app.task(name="mailworker.deliver")
+def deliver(ids: list[str]) -> dict[str, int]:
+    """Delivers these mails of the spool. Returns how many had which outcome."""
+    summary: dict[str, int] = {}
+    for outcome in _deliver(ids).values():
+        name = type(outcome).__name__.lower()
+        summary[name] = summary.get(name, 0) + 1
+    return summary
+
+
+@app.task(name="mailworker.bridge")
+def bridge(token: str) -> None:
+    """Claims what waits in the legacy lists and what is due, and rings for it."""
+    if runtime.stopping():
+        return
+    with runtime.desks().sit() as desk, app.producer_or_acquire() as producer:
+
+        def ring(ids: list[str]) -> None:
+            if len(ids) == 1:
+                send_email.ring(ids[0], producer=producer)
+            else:
+                deliver.apply_async((ids,), producer=producer)
+
+        if bridging.run(runtime.spool(), desk.owner, token, ring, runtime.stopping):
+            ring_bridge(desk.owner)
+
+
+def ring_bridge(token: str) -> None:
+    bridge.apply_async((token,))
+
+
+def _deliver(ids: list[str]) -> dict[str, Outcome]:
+    with runtime.desks().sit() as desk:
+        return delivering.deliver(runtime.office(), desk, ids, ring_bridge)
+
+
+def _tell_celery(outcome: Outcome | None) -> None:
+    """So that Flower shows a deferred mail as RETRY and a failed one as FAILURE."""
+    match outcome:
+        case None | Sent():
+            return
+        case Failed() | Held():
+            raise MailFailed(outcome.reason)
+        case Deferred():
+            said = f"{outcome.code} at {outcome.phase}" if outcome.code else f"{outcome.phase}: no reply"
+            raise Retry(exc=MailDeferred(f"{said}; next attempt in {outcome.delay:.0f} s"), when=outcome.delay)
+        case _:
+            raise Retry(exc=MailDeferred("waits for the relay"), when=outcome.delay)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _payload(email: Email) -> bytes:
+    """The mail as JSON of the legacy shape."""
+    recipients = {mailbox.address: mailbox.name.decode("utf-8") or None for mailbox in email.to}
+    fields = {"to": recipients, "subject": email.subject.decode("utf-8"), "body": email.body.decode("utf-8")}
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
