@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from .spool import DeadLetter, Views
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """What went wrong, as one line on standard error and exit code 1; never a traceback for a known error."""
-
-    @wraps(command)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        from .errors import MailworkerError  # noqa: PLC0415 - see above
-
-        try:
-            return command(*args, **kwargs)
-        except MailworkerError as error:
-            sys.exit(f"mailworker: {error}")
-
-    return wrapper
+from .console import make_spool, make_views, one_line_errors
+from .dead import dead
 
 
 @click.group()
@@ -46,10 +23,10 @@ def main() -> None:
 
 @mail.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@_one_line_errors
+@one_line_errors
 def status(as_json: bool) -> None:
     """What waits, what is under way, what was sent, and whether the relay answers."""
-    report = _views().status()
+    report = make_views().status()
     if as_json:
         click.echo(json.dumps(report))
         return
@@ -69,42 +46,33 @@ def status(as_json: bool) -> None:
         click.echo("the relay works, as far as is known")
 
 
-@mail.group()
-def dead() -> None:
-    """Dead letters: mails that somebody must look at."""
+mail.add_command(dead)
 
 
-@dead.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with the exact octets in base64.")
-@_one_line_errors
-def dead_list(as_json: bool) -> None:
-    """Every dead letter, oldest first, with its reason."""
-    for letter in _views().dead_letters():
-        if as_json:
-            click.echo(json.dumps(as_fields(letter), ensure_ascii=False))
-        else:
-            moment = datetime.fromtimestamp(letter.ended // 1000, UTC).isoformat(" ", "seconds")
-            click.echo(f"{letter.id}  {moment}  {letter.reason:<18} {letter.detail}")
+@mail.command()
+@click.option("--dead", "with_dead", is_flag=True, help="Dead letters too: the old daemon may choke on them.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@one_line_errors
+def giveback(with_dead: bool, yes: bool) -> None:
+    """Push everything that is not sent back onto the legacy list, as it was and in its order.
 
-
-def as_fields(letter: DeadLetter) -> dict[str, Any]:
-    """The public shape of a dead letter: `at` is when it became one, ISO 8601 in UTC."""
-    return {
-        "id": letter.id,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "source": letter.source,
-        "attempts": letter.attempts,
-        "recipients": json.loads(letter.recipients) if letter.recipients else None,
-        "raw_base64": base64.b64encode(letter.raw).decode("ascii"),
-        "at": datetime.fromtimestamp(letter.ended / 1000, UTC).isoformat(timespec="milliseconds"),
-    }
-
-
-def _views() -> Views:
+    For the way back to the old daemon: stop the workers first.
+    """
+    from .giveback import give_back, release_the_gone  # noqa: PLC0415
     from .runtime import settings  # noqa: PLC0415
-    from .spool import Views, connect  # noqa: PLC0415
 
-    configuration = settings()
-    client = connect(configuration.redis_url.get_secret_value())
-    return Views(client, configuration.legacy_queues, configuration.spool_prefix)
+    views, spool = make_views(), make_spool()
+    if not release_the_gone(spool, views):
+        sys.exit("mailworker: a worker is running; stop the workers first, or they take it all again")
+    if not yes:
+        click.confirm("Push everything that is not sent back onto the legacy list?", abort=True)
+    with click.progressbar(length=1, label="Giving back", file=sys.stderr) as bar:
+
+        def progress(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
+
+        result = give_back(spool, views, settings().limits, with_dead, progress)
+    click.echo(f"{result.given} given back")
+    if result.kept:
+        click.echo(f"{result.kept} kept: some of their recipients have them, or may have them, already")

@@ -14,7 +14,7 @@ from .address import Mailbox
 from .desk import Desk
 from .errors import SmtpError, SpoolError, Unsendable
 from .message import Limits
-from .retry import Deferred, Failed, Held, Outcome, Policy, Returned, Verdict, decide
+from .retry import Deferred, Failed, Held, Outcome, Policy, Returned, Verdict, back_off, decide
 from .smtp import session
 from .smtp.session import Outgoing
 from .spool import Record, Spool, Taken
@@ -60,25 +60,26 @@ def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
     except SmtpError as error:
         return _relay_failed(office, batch, error)
     before = batch.delivered
+    fresh = connection.mails == 0
     try:
         session.send(connection, batch)
     except SmtpError as error:
         connection.broken = True
-        return _session_broke(office, desk, batch, error, batch.delivered - before)
+        return _session_broke(office, desk, batch, error, fresh, batch.delivered - before)
     except BaseException:  # a time limit, or a bug: the replies still to come belong to nobody
         connection.broken = True
         raise
     finally:
         connection.used_at = time.monotonic()
         if connection.broken:
-            if batch.delivered > before:
-                desk.line.learn(connection.mails)
             desk.line.drop()
+    if connection.broken and batch.delivered > before:  # it said good-bye after some mails: it may do so always
+        desk.line.learn(batch.delivered - before)
     return True
 
 
 def _relay_failed(office: Office, batch: _Batch, error: SmtpError) -> bool:
-    """No session could be opened: that is the relay's fault and no mail's attempt."""
+    """There is no working session: that is the relay's fault, and no attempt of the mails that wait."""
     is_open, wait, changed = office.spool.relay_failed(str(error), error.configuration)
     if changed:
         level = logging.CRITICAL if error.configuration else logging.ERROR
@@ -87,21 +88,20 @@ def _relay_failed(office: Office, batch: _Batch, error: SmtpError) -> bool:
     return False
 
 
-def _session_broke(office: Office, desk: Desk, batch: _Batch, error: SmtpError, delivered: int) -> bool:
+def _session_broke(office: Office, desk: Desk, batch: _Batch, error: SmtpError, fresh: bool, delivered: int) -> bool:
     """The connection was lost between greeting and good-bye. True where the rest may go over a new one."""
-    lost = batch.lose(error.phase)
     if error.configuration:
+        batch.lose(error.phase, blame=False)
         return _relay_failed(office, batch, error)
     if delivered:
-        desk.line.learn(delivered)
+        batch.lose(error.phase, blame=error.phase != "MAIL")
+        if error.code == 0 and "closed" in error.text:
+            desk.line.learn(delivered)
         return True
-    is_open, wait, changed = office.spool.relay_failed(str(error), False)
-    if changed:
-        logger.error("relay: %s; mail waits, next probe in %.0f s", _public(error), wait)
-    if is_open or not lost:
-        batch.give_back(0 if is_open else 1)
-        return False
-    return True
+    batch.lose(error.phase, blame=fresh or error.phase != "MAIL")
+    if not fresh and error.phase == "MAIL":
+        return True  # a warm connection that had died: costs nobody anything
+    return _relay_failed(office, batch, error)
 
 
 def _public(error: SmtpError) -> str:
@@ -167,7 +167,7 @@ class _Batch:
 
     def done(self, mail: Outgoing, verdict: Verdict) -> None:
         record = self.records[mail.id]
-        age = self._taken_at + time.monotonic() - self._begun - record.at / 1000
+        age = self._taken_at + time.monotonic() - self._begun - record.since / 1000
         outcome = decide(
             verdict, mail.envelope.recipients, record.tries + 1, age, self.office.policy, random.random()  # noqa: S311
         )  # fmt: skip
@@ -186,15 +186,18 @@ class _Batch:
 
     # What deliver asks.
 
-    def lose(self, phase: str) -> int:
-        """The connection is gone: what was committed is in doubt, what was not comes again. Returns the first."""
-        doubtful = [mail for mail in self._handed_out.values() if mail.id in self._committed]
-        unsent = [mail for mail in self._handed_out.values() if mail.id not in self._committed]
-        for mail in reversed(unsent):
-            self.again(mail)
-        for mail in doubtful:
-            self.done(mail, Verdict((), None, phase))
-        return len(doubtful)
+    def lose(self, phase: str, blame: bool) -> None:
+        """The connection is gone: what was committed is in doubt. What was not was certainly not sent: it comes
+        again, or with `blame` waits for its next attempt."""
+        for mail in reversed(list(self._handed_out.values())):
+            if mail.id in self._committed:
+                self.done(mail, Verdict((), None, phase))
+            elif blame:
+                self._forget(mail.id)
+                delay = back_off(self.records[mail.id].tries + 1, self.office.policy, random.random())  # noqa: S311
+                self._decide(mail.id, Deferred(delay, 0, phase, "the session broke before the message was sent"))
+            else:
+                self.again(mail)
 
     def give_back(self, delay: float) -> None:
         """All that is left goes to the queue; no attempt is counted."""
@@ -203,7 +206,7 @@ class _Batch:
 
     def end(self) -> None:
         """However the batch ended: every mail in hand gets an outcome, and all outcomes are written."""
-        self.lose("interrupted")
+        self.lose("interrupted", blame=False)
         self.give_back(0)
         pause = 0.1
         while True:

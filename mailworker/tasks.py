@@ -119,7 +119,11 @@ def bridge(token: str) -> None:
 
 
 def ring_bridge(token: str) -> None:
-    bridge.apply_async((token,))
+    """Never raises: the ring ends by itself, and a watcher rings again."""
+    try:
+        bridge.apply_async((token,))
+    except OperationalError as error:
+        logger.warning("the broker does not answer (%s)", type(error).__name__)
 
 
 def _deliver(ids: list[str]) -> dict[str, Outcome]:

@@ -5,6 +5,6 @@ and its place in `due` never disagree.
 """
 
 from .spool import Claim, Record, Ring, Spool, Taken, connect
-from .views import DeadLetter, Views
+from .views import DeadLetter, Views, Waiting
 
-__all__ = ["Claim", "DeadLetter", "Record", "Ring", "Spool", "Taken", "Views", "connect"]
+__all__ = ["Claim", "DeadLetter", "Record", "Ring", "Spool", "Taken", "Views", "Waiting", "connect"]

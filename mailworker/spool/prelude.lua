@@ -19,6 +19,10 @@ local function write_counts()
   end
 end
 
+-- Redis checks its memory limit before the first write of a script only. What settles or gives back must run when
+-- memory is full: its first write is this one, which asks for none.
+local function run_when_full() redis.call('DEL', P .. 'nothing') end
+
 local function waiting() return tonumber(redis.call('HGET', COUNTS, 'queued') or 0) end
 
 -- Milliseconds until the relay may be tried; 0 where its breaker is closed or a probe is due.

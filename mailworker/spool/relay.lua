@@ -1,5 +1,6 @@
 -- ARGV: 'up', or 'down', text, '1' if only the operator can mend it, failures that open, first and longest
 -- interval in ms. Returns {1 if the breaker is open, ms until the next probe, 1 if this call opened or closed it}.
+run_when_full()
 if ARGV[1] == 'up' then
   local was = redis.call('HEXISTS', RELAY, 'open_until')
   if redis.call('EXISTS', RELAY) == 1 then redis.call('DEL', RELAY, PROBE) end

@@ -1,4 +1,5 @@
 -- ARGV: owner, '1' if its process died, in-doubt policy. What it has in hand goes back to the queue at once.
+run_when_full()
 local owner = ARGV[1]
 local released = 0
 for _, id in ipairs(redis.call('SMEMBERS', lease_key(owner))) do

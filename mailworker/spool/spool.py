@@ -27,7 +27,20 @@ LEASE_MS: Final = 1_800_000
 CLAIM_OCTETS: Final = 16 * 1024 * 1024
 KEEP_SENT_SECONDS: Final = 86_400
 _DETAIL: Final = 1000
-_SCRIPTS: Final = ("beat", "claim", "put", "relay", "release", "ring", "step", "take", "unring")
+_SCRIPTS: Final = (
+    "beat",
+    "claim",
+    "drop",
+    "giveback",
+    "put",
+    "relay",
+    "release",
+    "revive",
+    "ring",
+    "step",
+    "take",
+    "unring",
+)
 _UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
 
 
@@ -55,7 +68,8 @@ class Ring:
 class Record:
     """A mail in hand. `payload` is empty where `size` is over the limit; `tries` are the attempts that ended.
 
-    `recipients` are those still to be sent to, None for all. `at` is when it was accepted, in ms.
+    `recipients` are those still to be sent to, None for all. `at` is when it was accepted and `since` from when its
+    age counts (a dead letter that is tried again starts anew), both in ms of Redis's clock.
     """
 
     id: str
@@ -64,6 +78,7 @@ class Record:
     at: int
     tries: int
     recipients: tuple[str, ...] | None
+    since: int
 
     @property
     def message_id(self) -> str:
@@ -177,6 +192,23 @@ class Spool:
         """Gives back at once what this owner has in hand; returns how many mails. `died` counts an attempt."""
         return int(self._run("release", (), owner, "1" if died else "0", self.in_doubt))
 
+    # A person's decisions.
+
+    def retry(self, ids: Sequence[str]) -> int:
+        """Dead letters go to the queue again, under the same id and with their history. Returns how many."""
+        return int(self._run("revive", (), *ids))
+
+    def drop(self, ids: Sequence[str]) -> int:
+        """Dead letters are gone for good. Returns how many."""
+        return int(self._run("drop", (), *ids))
+
+    def give_back(self, mails: Sequence[tuple[str, str, bytes]]) -> int:
+        """Each (id, list, payload) leaves the spool for the list's tail, the last one outermost: newest first.
+
+        Only what waits or is dead leaves; returns how many. Not repeated when the answer is lost.
+        """
+        return int(self._run("giveback", (), *[part for mail in mails for part in mail], repeat=False))
+
     # The relay's breaker.
 
     def relay_failed(self, text: str, configuration: bool) -> tuple[bool, float, bool]:
@@ -202,6 +234,10 @@ class Spool:
                 if last:
                     raise translated(error) from error
                 time.sleep(0.05)
+            except redis.ReadOnlyError as error:
+                # A master that became a replica keeps its connections: find the new one.
+                self.client.connection_pool.disconnect()
+                raise translated(error) from error
             except redis.RedisError as error:
                 raise translated(error) from error
         raise AssertionError("unreachable")
@@ -216,9 +252,9 @@ def _texts(items: list[bytes]) -> list[str]:
 
 
 def _record(item: list[Any]) -> Record:
-    mail_id, payload, size, at, tries, recipients = item
+    mail_id, payload, size, at, tries, recipients, since = item
     remaining = tuple(json.loads(recipients)) if recipients else None
-    return Record(mail_id.decode(), payload, size, int(at), int(tries), remaining)
+    return Record(mail_id.decode(), payload, size, int(at), int(tries), remaining, int(since))
 
 
 def _wire(mail_id: str, outcome: Outcome) -> str:

@@ -1,6 +1,7 @@
 -- ARGV: owner, in-doubt policy, keep in s, '1' if the batch ends here, number of sent, sent ids…, number to commit,
 -- ids…, then outcomes as JSON, one each.
 -- Settles what ended and commits what comes next. Returns the ids that may go.
+run_when_full()
 local owner, policy, keep = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local at = 5
 

@@ -1,6 +1,7 @@
 -- KEYS: legacy lists. ARGV: owner, lease in ms, largest mail in octets, in-doubt policy, batch, ring's token, ids…
 -- Returns {records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms}; a record is
--- {id, payload or '', size, at, tries, rcpt}.
+-- {id, payload or '', size, at, tries, rcpt, since}.
+run_when_full()
 local owner, lease, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local records, taken, scores = {}, {}, {}
 
@@ -15,7 +16,7 @@ local open = redis.call('HEXISTS', RELAY, 'open_until') == 1
 local probing = open and redis.call('EXISTS', PROBE) == 1 and #ARGV == 7
 for i = 7, #ARGV do
   local id = ARGV[i]
-  local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt')
+  local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt', 'since')
   if record[1] == 'queued' then
     if open and not probing then
       redis.call('ZADD', DUE, now, id)
@@ -27,7 +28,7 @@ for i = 7, #ARGV do
       taken[#taken + 1] = id
       local size = #record[2]
       records[#records + 1] =
-        {id, size > limit and '' or record[2], size, record[3], record[4] or '0', record[5] or ''}
+        {id, size > limit and '' or record[2], size, record[3], record[4] or '0', record[5] or '', record[6] or record[3]}
     end
   end
 end

@@ -30,6 +30,15 @@ class DeadLetter:
     """JSON: those it concerns, or empty for all."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Waiting:
+    """`queue` is empty for mail from new code. `reached` is true where somebody has, or may have, the mail already."""
+
+    queue: str
+    payload: bytes
+    reached: bool
+
+
 class Views:
     """Raises `SpoolError` when Redis does not answer."""
 
@@ -86,11 +95,44 @@ class Views:
             recipients=_text(record, b"rcpt"),
         )
 
+    def waiting(self, dead: bool) -> list[tuple[int, str, Waiting]]:
+        """(sequence, id, mail) of what is queued, deferred and, if asked, dead: oldest first."""
+        try:
+            ids = self.client.zrange(self.prefix + "due", 0, -1)
+            ids += self.client.zrange(self.prefix + "dead", 0, -1) if dead else []
+            mails = [
+                (mail_id.decode(), self.client.hgetall(self.prefix + "mail:" + mail_id.decode())) for mail_id in ids
+            ]
+        except redis.RedisError as error:
+            raise translated(error) from error
+        states = (b"queued", b"deferred", b"failed", b"held")
+        return sorted(
+            (
+                _sequence(mail_id, record),
+                mail_id,
+                Waiting(_text(record, b"queue"), record[b"payload"], b"rcpt" in record or b"doubts" in record),
+            )
+            for mail_id, record in mails
+            if record.get(b"state") in states
+        )
+
+    def beats(self) -> dict[str, str]:
+        """Each owner's pulse: it changes while its worker is alive."""
+        try:
+            return self._hash("owners")
+        except redis.RedisError as error:
+            raise translated(error) from error
+
     def _hash(self, name: str) -> dict[str, str]:
         return {
             key.decode(): value.decode("utf-8", "replace")
             for key, value in self.client.hgetall(self.prefix + name).items()
         }
+
+
+def _sequence(mail_id: str, record: dict[bytes, bytes]) -> int:
+    """The order in which mails were accepted: in the record of new code's, in the id of the others."""
+    return int(record[b"sequence"]) if b"sequence" in record else int(mail_id[:12], 16)
 
 
 def _text(record: dict[bytes, bytes], field: bytes) -> str:

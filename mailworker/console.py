@@ -1,0 +1,59 @@
+"""What the commands share. Imports what it needs when it is called, so that `mailworker --help` is quick."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from .spool import Spool, Views
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """What went wrong, as one line on standard error and exit code 1; never a traceback for a known error."""
+
+    @wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        from .errors import MailworkerError  # noqa: PLC0415
+
+        try:
+            return command(*args, **kwargs)
+        except MailworkerError as error:
+            sys.exit(f"mailworker: {error}")
+
+    return wrapper
+
+
+def seconds_of(text: str) -> float:
+    """The seconds in `90s`, `15m`, `2h` or `3d`. Raises `click.BadParameter`."""
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if match is None:
+        raise click.BadParameter("expected a number and one of s, m, h, d, as in 15m")
+    return float(int(match[1]) * _UNITS[match[2]])
+
+
+def make_spool() -> Spool:
+    """Raises `SettingsError`."""
+    from . import runtime  # noqa: PLC0415
+
+    return runtime.make_spool(runtime.settings())
+
+
+def make_views() -> Views:
+    """Raises `SettingsError`."""
+    from .runtime import settings  # noqa: PLC0415
+    from .spool import Views, connect  # noqa: PLC0415
+
+    configuration = settings()
+    client = connect(configuration.redis_url.get_secret_value())
+    return Views(client, configuration.legacy_queues, configuration.spool_prefix)

@@ -1,0 +1,78 @@
+"""The way back to the old daemon: what is not sent goes back to the legacy list, as it was and in its order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import message
+from .errors import Unsendable
+from .message import Email, Limits
+from .spool import Spool, Views, Waiting
+
+CHUNK = 200
+BEAT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """`kept` stay in the spool: somebody has them already, or may have, so that the old daemon would double them."""
+
+    given: int
+    kept: int
+
+
+def give_back(
+    spool: Spool, views: Views, limits: Limits, dead: bool, progress: Callable[[int, int], None]
+) -> GivenBack:
+    """Calls `progress(done, of)` as it goes. Stopped half-way, the order still holds: run it again.
+
+    Raises `SpoolError`.
+    """
+    waiting = views.waiting(dead)
+    mails = [(mail_id, *_entry(spool, mail, limits)) for _, mail_id, mail in reversed(waiting) if not mail.reached]
+    given = 0
+    for begin in range(0, len(mails), CHUNK):
+        given += spool.give_back(mails[begin : begin + CHUNK])
+        progress(min(begin + CHUNK, len(mails)), len(mails))
+    return GivenBack(given, len(waiting) - len(mails))
+
+
+def release_the_gone(spool: Spool, views: Views) -> bool:
+    """Takes back what workers that were killed had in hand. False where one is alive: its pulse goes on."""
+    before = views.beats()
+    if not before:
+        return True
+    deadline = time.monotonic() + 3 * BEAT_SECONDS
+    while time.monotonic() < deadline:
+        if views.beats() != before:
+            return False
+        time.sleep(BEAT_SECONDS / 4)
+    for owner in before:
+        spool.release(owner, died=True)
+    return True
+
+
+def _entry(spool: Spool, mail: Waiting, limits: Limits) -> tuple[str, bytes]:
+    """The list and the octets: the original ones, or for mail of new code what a PHP producer would have pushed."""
+    if mail.queue:
+        return mail.queue, mail.payload
+    try:
+        return spool.queues[0], serialize(message.from_entry(mail.payload, limits))
+    except Unsendable:
+        return spool.queues[0], mail.payload
+
+
+def serialize(email: Email) -> bytes:
+    """`serialize(["to" => [address => name], "body" => …, "subject" => …])` as PHP writes it."""
+    recipients = b"".join(
+        _string(mailbox.address.encode()) + (_string(mailbox.name) if mailbox.name else b"N;") for mailbox in email.to
+    )
+    to = b"a:%d:{%s}" % (len(email.to), recipients)
+    fields = _string(b"to") + to + _string(b"body") + _string(email.body) + _string(b"subject") + _string(email.subject)
+    return b"a:3:{%s}" % fields
+
+
+def _string(octets: bytes) -> bytes:
+    return b's:%d:"%s";' % (len(octets), octets)
