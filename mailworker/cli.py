@@ -22,6 +22,16 @@ def main() -> None:
 
 
 @mail.command()
+@click.option("--once", is_flag=True, help="End once both mails have arrived.")
+@one_line_errors
+def demo(once: bool) -> None:
+    """The whole line on this machine: a Redis, a worker, Flower and an inbox of its own, and two mails."""
+    from .demo import run  # noqa: PLC0415
+
+    sys.exit(run(once))
+
+
+@mail.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @one_line_errors
 def status(as_json: bool) -> None:

@@ -1,0 +1,96 @@
+"""The capture inbox: an SMTP server on a free port that keeps what it is given, in memory, and passes nothing on."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import threading
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Any, Final, Self
+
+from aiosmtpd.smtp import SMTP, Envelope
+
+KEPT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    number: int
+    at: datetime
+    sender: str
+    recipients: tuple[str, ...]
+    raw: bytes
+
+    @property
+    def message(self) -> EmailMessage:
+        return email.message_from_bytes(self.raw, policy=email.policy.default)
+
+    @property
+    def subject(self) -> str:
+        return str(self.message["Subject"] or "")
+
+    @property
+    def body(self) -> str:
+        """The text that a mail reader would show; octets that are no text in the mail's charset are replaced."""
+        part = self.message.get_body(("plain", "html"))
+        if part is None:
+            return ""
+        octets = part.get_payload(decode=True)
+        charset = part.get_content_charset("utf-8")
+        try:
+            return bytes(octets).decode(charset, "replace") if isinstance(octets, bytes) else str(octets)
+        except LookupError:
+            return bytes(octets).decode("utf-8", "replace") if isinstance(octets, bytes) else str(octets)
+
+
+class Inbox:
+    """Runs in a thread of its own between `with` and its end. Keeps the newest thousand mails."""
+
+    port: int
+
+    def __init__(self) -> None:
+        self._mails: deque[Mail] = deque(maxlen=KEPT)
+        self._taken = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="inbox", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.port = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def mails(self) -> list[Mail]:
+        """Oldest first."""
+        return list(self._mails)
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:
+        self._taken += 1
+        content = envelope.content
+        raw = content if isinstance(content, bytes) else (content or "").encode("utf-8", "surrogateescape")
+        recipients = tuple(str(address) for address in envelope.rcpt_tos)
+        self._mails.append(Mail(self._taken, datetime.now(UTC), envelope.mail_from or "", recipients, raw))
+        return f"250 2.0.0 kept as mail {self._taken}"
+
+    async def _listen(self) -> int:
+        self._server = await self._loop.create_server(self._session, "127.0.0.1", 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def _session(self) -> SMTP:
+        return SMTP(self, hostname="inbox.localhost", ident="mailworker demo", enable_SMTPUTF8=True, loop=self._loop)
+
+    async def _hang_up(self) -> None:
+        self._server.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
