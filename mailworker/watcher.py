@@ -35,6 +35,7 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no t
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         runtime.worker_name()
+        _stop_first(parent)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -58,6 +59,17 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no t
             _release_all(runtime.spool(), runtime.worker_name())
 
     terminate = stop
+
+
+def _stop_first(worker: Any) -> None:
+    """At SIGQUIT Celery sleeps through its soft shutdown before it tells anybody; the pool must know before that."""
+    wait = worker.wait_for_soft_shutdown
+
+    def stop_beginning_and_wait() -> None:
+        runtime.say_stopping()
+        wait()
+
+    worker.wait_for_soft_shutdown = stop_beginning_and_wait
 
 
 def _release_all(spool: Spool, worker: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +183,56 @@ def settings_for(redis_url: str, smtp_url: str) -> dict[str, str]:
         "MAILWORKER_FROM": "A site <site@example.com>",
         "PYTHONWARNINGS": "ignore",
     }
+
+
+class Inbox:
+    """A relay that takes every mail (or answers as told) and keeps what it took: (recipients, octets)."""
+
+    def __init__(self) -> None:
+        from aiosmtpd.controller import Controller
+
+        self.mails: list[tuple[list[str], bytes]] = []
+        self.answer_to_rcpt: Callable[[str], str] = lambda _: "250 OK"
+        self.gate = threading.Event()
+        self.gate.set()
+        self.begun = 0
+        self._controller = Controller(self, hostname="127.0.0.1", port=free_port(), ready_timeout=10)
+        self._controller.start()
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self._controller.port}"
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        answer = self.answer_to_rcpt(address)
+        if answer.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.begun += 1
+        while not self.gate.is_set():
+            await asyncio.sleep(0.01)
+        self.mails.append((list(envelope.rcpt_tos), bytes(envelope.content)))
+        return "250 OK"
+
+    def subjects(self) -> list[str]:
+        return [str(message_from_bytes(octets, policy=default)["subject"]) for _, octets in list(self.mails)]
+
+    def stop(self) -> None:
+        self.gate.set()
+        self._controller.stop()
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    inbox = Inbox()
+    yield inbox
+    inbox.stop()
+
+
+@pytest.fixture
+def workers(tmp_path: Path, redis_server: RedisServer, inbox: Inbox) -> Iterator[Workers]:
+    workers = Workers(tmp_path, settings_for(redis_server.url, inbox.url))
+    yield workers
+    workers.stop()
