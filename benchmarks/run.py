@@ -1,0 +1,169 @@
+"""One contestant on its stage, warm and ready, and what it did with a backlog."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from .contestants import QUEUE, Contestant, environment
+from .payloads import BODY, entry, token
+from .server import Manner
+from .stage import PATIENCE, Failed, Report, Server, Sink, Stage, cpu_seconds
+
+WARM_UP: Final = 30
+_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent how far."""
+
+    mails: int
+    manner: Manner = field(default_factory=Manner)
+    processes: int = 5
+    size: int = BODY
+    append_only: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run of one contestant gave. `failure` says why its rate does not count."""
+
+    contestant: str
+    mails: int
+    seconds: float = 0
+    ready: float = 0
+    """Seconds from its start to its first mail."""
+    redis_commands: float = 0
+    redis_octets: float = 0
+    redis_cpu: float = 0
+    """Of Redis, for each mail: commands (scripts' own too), octets in and out, seconds of CPU."""
+    sink_cpu: float = 0
+    worker_cpu: float = 0
+    """Seconds of CPU for each mail."""
+    connections: int = 0
+    failure: str = ""
+
+    @property
+    def rate(self) -> float:
+        return self.mails / self.seconds if self.seconds and not self.failure else 0.0
+
+
+class Running:
+    """A contestant that has delivered its warm-up."""
+
+    def __init__(self, contestant: Contestant, server: Server, sink: Sink, processes: list[subprocess.Popen[bytes]],
+                 ready: float) -> None:  # fmt: skip
+        self.contestant = contestant
+        self.server = server
+        self.sink = sink
+        self.processes = processes
+        self.ready = ready
+
+
+@contextmanager
+def running(contestant: Contestant, load: Load) -> Iterator[Running]:
+    """Raises `Failed` where it does not come up, or the body raises it, with the ends of its logs."""
+    with Stage(load.append_only) as stage:
+        server = stage.redis()
+        sink = stage.sink(load.manner)
+        begun = time.monotonic()
+        try:
+            processes = [
+                stage.start(command, environment(contestant, server, sink))
+                for command in contestant.commands(load.processes)
+            ]
+            run = secrets.token_hex(4)
+            server.client.lpush(QUEUE, entry(token(run, 0)))
+            sink.wait(1)
+            ready = time.monotonic() - begun
+            server.client.lpush(QUEUE, *[entry(token(run, number)) for number in range(1, WARM_UP)])
+            sink.wait(WARM_UP)
+            sink.report()
+            yield Running(contestant, server, sink, processes, ready)
+            for process in processes:
+                stage.end(process)
+        except Failed as failed:
+            raise Failed(f"{failed}\n{stage.last_words()}".strip()) from None
+
+
+def backlog(contestant: Contestant, load: Load) -> Result:
+    """From the moment at which the whole backlog is there to the last acceptance."""
+    try:
+        return _backlog(contestant, load)
+    except Failed as failed:
+        return Result(contestant.name, load.mails, failure=str(failed))
+
+
+def _backlog(contestant: Contestant, load: Load) -> Result:
+    run = secrets.token_hex(4)
+    names = [token(run, number) for number in range(load.mails)]
+    with running(contestant, load) as on:
+        before = _Meter(on)
+        begun = push(on.server, names, load.size)
+        on.sink.wait(load.mails, patience=PATIENCE + 20 * load.mails / contestant.rate)
+        spent = _Meter(on).since(before, load.mails)
+        sink, ready = on.sink, on.ready
+        # Whatever it still does, a second delivery too, it does before its processes have ended.
+        for process in on.processes:
+            process.terminate()
+        for process in on.processes:
+            _wait(process)
+        report = sink.report()
+    return Result(
+        contestant.name, load.mails, report.last - begun, ready, **spent,
+        connections=report.connections, failure=complaint(report, names),
+    )  # fmt: skip
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{process.args!r} did not end") from None
+
+
+def push(server: Server, names: list[str], size: int = BODY) -> float:
+    """All at once: written elsewhere, then renamed. Returns the time just before they appeared."""
+    aside = "bench:aside"
+    for begin in range(0, len(names), _AT_ONCE):
+        server.client.lpush(aside, *[entry(name, size) for name in names[begin : begin + _AT_ONCE]])
+    at = time.monotonic()
+    server.client.rename(aside, QUEUE)
+    return at
+
+
+def complaint(report: Report, names: list[str]) -> str:
+    """What was wrong with what arrived; nothing when each mail came once and well formed."""
+    expected = set(names)
+    arrived = [name for name, _ in report.seen]
+    once = set(arrived)
+    problems = [f"{count} × {fault}" for fault, count in report.faults.items()]
+    if expected - once:
+        problems.append(f"{len(expected - once)} of {len(expected)} mails missing")
+    if once - expected:
+        problems.append(f"{len(once - expected)} mails that nobody sent")
+    if len(arrived) > len(once):
+        problems.append(f"{len(arrived) - len(once)} mails twice")
+    return "; ".join(problems)
+
+
+class _Meter:
+    """What Redis, the sink and the workers have used so far."""
+
+    def __init__(self, on: Running) -> None:
+        stats = on.server.client.info("stats")
+        used = on.server.client.info("cpu")
+        self.redis_commands = float(stats["total_commands_processed"])
+        self.redis_octets = float(stats["total_net_input_bytes"] + stats["total_net_output_bytes"])
+        self.redis_cpu = float(used["used_cpu_user"] + used["used_cpu_sys"])
+        self.sink_cpu = cpu_seconds(on.sink.pid)
+        self.worker_cpu = sum(cpu_seconds(process.pid) for process in on.processes)
+
+    def since(self, before: _Meter, mails: int) -> dict[str, float]:
+        return {name: (value - getattr(before, name)) / mails for name, value in vars(self).items()}

@@ -1,0 +1,70 @@
+"""As fast as it goes without any safety: many entries a pop, MIME by hand, MAIL+RCPT+DATA in one write."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from email.utils import formatdate
+from typing import Final
+
+import redis
+
+from .common import QUEUE, fork, read, redis_url, smtp_port
+
+MOST: Final = 20
+_MAIL: Final = (
+    "From: The Shop <shop@example.com>\r\nTo: {name} <{address}>\r\nSubject: {subject}\r\nDate: {date}\r\n"
+    "Message-ID: <{id}@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    "Content-Transfer-Encoding: 8bit\r\n\r\n{body}"
+)
+
+
+class Session:
+    def __init__(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", smtp_port()))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.unread = b""
+        self.replies(1)
+        self.socket.sendall(b"EHLO bench\r\n")
+        self.replies(1)
+
+    def send(self, mail: dict[str, str], number: int) -> None:
+        self.socket.sendall(
+            b"MAIL FROM:<shop@example.com>\r\nRCPT TO:<%s>\r\nDATA\r\n" % mail["address"].encode()
+        )  # fmt: skip
+        self.replies(3)
+        name = f"{os.getpid()}.{number}.{time.time_ns()}"
+        text = _MAIL.format(date=formatdate(), id=name, **mail).replace("\n", "\r\n").replace("\r\r\n", "\r\n")
+        self.socket.sendall(text.encode().replace(b"\r\n.", b"\r\n..") + b"\r\n.\r\n")
+        self.replies(1)
+
+    def replies(self, count: int) -> None:
+        while count:
+            while b"\r\n" not in self.unread:
+                octets = self.socket.recv(65_536)
+                if not octets:
+                    raise ConnectionError("the server closed")
+                self.unread += octets
+            line, _, self.unread = self.unread.partition(b"\r\n")
+            if line[:1] not in b"23":
+                raise ConnectionError(line.decode("latin-1"))
+            count -= line[3:4] != b"-"
+
+
+def work() -> None:
+    client = redis.Redis.from_url(redis_url())
+    session = Session()
+    number = 0
+    while True:
+        first = client.brpop([QUEUE], 10)
+        if first is None:
+            continue
+        for entry in [first[1], *(client.rpop(QUEUE, MOST) or [])]:
+            number += 1
+            session.send(read(entry), number)
+
+
+if __name__ == "__main__":
+    fork(int(sys.argv[1]), work)
