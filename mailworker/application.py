@@ -28,7 +28,7 @@ REQUIRED = {
 def create_app() -> Celery:
     """Raises `SettingsError`; on the command line that ends the command with its one line."""
     try:
-        app = Celery("mailworker", include=["mailworker.tasks"])
+        app = Celery("mailworker", include=["mailworker.tasks"], amqp="mailworker.privacy:PrivateAMQP")
         app.conf.update(broker_url=runtime.settings().celery_broker_url)
         for path in _configurations():
             app.conf.update(_values(path))
@@ -38,6 +38,10 @@ def create_app() -> Celery:
             raise
         sys.exit(f"mailworker: {error}")
     app.steps["worker"].add(Watcher)
+    if "flower.command" in sys.modules:  # on Celery's command line, which loads it
+        from . import flower  # noqa: PLC0415 - nobody else needs it
+
+        flower.prepare()
     return app
 
 

@@ -37,6 +37,7 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
     """Checks the arguments where it is called, spools the mail, then rings: the message carries the id alone."""
 
     typing = False
+    Request = "mailworker.privacy:PrivateRequest"
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: str | None = None, producer: Any = None,

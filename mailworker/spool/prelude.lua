@@ -19,6 +19,14 @@ local function write_counts()
   end
 end
 
+-- The relay may have this mail. The last ten thousand such are kept by id, which is in their Message-ID.
+local function doubt(id)
+  count('total:in_doubt', 1)
+  redis.call('HINCRBY', mail_key(id), 'doubts', 1)
+  redis.call('ZADD', P .. 'doubts', now, id)
+  redis.call('ZREMRANGEBYRANK', P .. 'doubts', 0, -10001)
+end
+
 -- Redis checks its memory limit before the first write of a script only. What settles or gives back must run when
 -- memory is full: its first write is this one, which asks for none.
 local function run_when_full() redis.call('DEL', P .. 'nothing') end
@@ -57,8 +65,7 @@ local function abandon(id, died, in_doubt_policy)
     if record[2] == '1' then record[3] = redis.call('HINCRBY', mail_key(id), 'deaths', 1) end
   end
   if state == 'committing' then
-    count('total:in_doubt', 1)
-    redis.call('HINCRBY', mail_key(id), 'doubts', 1)
+    doubt(id)
     if in_doubt_policy == 'hold' then
       return bury(id, state, 'in_doubt', 'the worker died after it began to send; the relay may have the mail', 0, 'held')
     end

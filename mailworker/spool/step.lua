@@ -57,10 +57,7 @@ local function settle(outcome)
   if record[2] ~= owner or (record[1] ~= 'leased' and record[1] ~= 'committing') then return end
   local key = mail_key(id)
   if outcome.kind ~= 'returned' then redis.call('HINCRBY', key, 'tries', 1) end
-  if outcome.in_doubt then
-    count('total:in_doubt', 1)
-    redis.call('HINCRBY', key, 'doubts', 1)
-  end
+  if outcome.in_doubt then doubt(id) end
   if outcome.rcpt then redis.call('HSET', key, 'rcpt', outcome.rcpt) end
   if outcome.refused then split(id, outcome.refused) end
   if outcome.kind == 'failed' or outcome.kind == 'held' then

@@ -116,6 +116,21 @@ class Views:
             if record.get(b"state") in states
         )
 
+    def doubts(self) -> list[tuple[str, int, str]]:
+        """(id, when in ms, state by now or `sent`) of the mails that a relay may have twice, oldest first."""
+        try:
+            found = self.client.zrange(self.prefix + "doubts", 0, -1, withscores=True)
+            return [
+                (
+                    mail_id.decode(),
+                    int(at),
+                    (self.client.hget(f"{self.prefix}mail:{mail_id.decode()}", "state") or b"sent").decode(),
+                )
+                for mail_id, at in found
+            ]
+        except redis.RedisError as error:
+            raise translated(error) from error
+
     def beats(self) -> dict[str, str]:
         """Each owner's pulse: it changes while its worker is alive."""
         try:

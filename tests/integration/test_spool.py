@@ -152,6 +152,7 @@ def test_a_committed_mail_of_a_dead_owner_is_in_doubt(
     spool.release("w/1.0", died=True)
     assert states(views) == expected
     assert views.status()["totals"]["in_doubt"] == 1
+    assert [mail_id for mail_id, _, _ in views.doubts()] == ids
 
 
 def test_a_stale_owner_cannot_commit_after_its_mail_was_released(spool: Spool) -> None:
