@@ -1,0 +1,67 @@
+"""Keeps mail out of what Celery says about its tasks: events, `celery inspect`, log records, message headers.
+
+A doorbell carries no mail. A call by name (`app.send_task("mailworker.send_email", kwargs=…)`, other languages) has the
+mail as its arguments, and Celery would repeat those in all these places. And any error may quote what it did not like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from celery.app.amqp import AMQP
+from celery.worker.request import Request
+
+TASK: Final = "mailworker.send_email"
+HIDDEN: Final = "(hidden)"
+TELLING: Final = frozenset({
+    "MailDeferred", "MailFailed", "Retry", "SoftTimeLimitExceeded", "SpoolError", "Terminated", "TimeLimitExceeded",
+    "WorkerLostError",
+})  # fmt: skip
+"""Errors whose text is known to hold no address. Of any other only the name is told."""
+
+
+def shown(arguments: Sequence[Any] | Mapping[str, Any] | None) -> str:
+    """What is shown for the arguments of `send_email`: that there are none, or that they are hidden."""
+    if arguments:
+        return HIDDEN
+    return "{}" if isinstance(arguments, Mapping) else "()"
+
+
+def named(exception: str) -> str:
+    """The `repr` of an exception, without its text where that might quote a mail."""
+    name = exception.partition("(")[0]
+    return exception if name in TELLING else f"{name}({HIDDEN})"
+
+
+class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
+    """A task in a worker: what it tells of itself holds no mail. The task itself gets everything."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.type == TASK:
+            self._argsrepr = shown(self.args)
+            self._kwargsrepr = shown(self.kwargs)
+            self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
+
+    def info(self, safe: bool = False) -> dict[str, Any]:
+        return dict(super().info(safe=True if self.type == TASK else safe))
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        if "exception" in fields:
+            told = named(fields["exception"])
+            if told != fields["exception"]:  # the last line of a traceback is the error's text
+                fields["traceback"] = told
+            fields["exception"] = told
+        super().send_event(type, **fields)
+
+
+class PrivateAMQP(AMQP):  # type: ignore[misc]  # celery has no types
+    """What this app's producers publish: neither the headers of a message nor its `task-sent` event repeat the mail."""
+
+    def as_task_v2(
+        self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any
+    ) -> Any:
+        if name == TASK:
+            options.update(argsrepr=shown(args or ()), kwargsrepr=shown(kwargs or {}))
+        return super().as_task_v2(task_id, name, args, kwargs, *more, **options)
