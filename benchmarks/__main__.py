@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from .heavy import large, million
 from .rows import Options, distance, loopback, pools
 from .single import call, idle, latency, start
 from .stage import Failed, ended_politely
@@ -25,7 +26,9 @@ ROWS: Final[dict[str, Callable[[Options], Table]]] = {
     "delay": call,
     "idle": idle,
     "start": start,
+    "large": large,
     "pools": pools,
+    "million": million,
 }
 ONLY_WHEN_ASKED: Final = ("pools", "million")
 QUICK: Final = ("loopback", "distance", "latency", "delay")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from . import payloads
 from .stage import Server, Sink
 
 QUEUE: Final = "queue:email"
@@ -28,6 +29,8 @@ class Contestant:
     """Why it cannot run here."""
     rate: float = 500
     """Mails a second to expect over loopback; the length of a run is chosen by it."""
+    entry: Callable[[str, int], bytes] = payloads.entry
+    """What goes onto the list for a mail of this token and size."""
     per_round_trip: float = 0.25
     """Mails that one connection delivers in one round trip."""
 
@@ -114,12 +117,12 @@ def _swiftmailer() -> str:
 def all_contestants() -> dict[str, Contestant]:
     window = {"MAILWORKER_SMTP_WINDOW": "16"}
     contestants = [
-        Contestant("mailworker", "`celery -A mailworker worker`", _mailworker, rate=2500, per_round_trip=3),
+        Contestant("mailworker", "`celery -A mailworker worker`", _mailworker, rate=4000, per_round_trip=3),
         Contestant("mailworker-w16", "the same with `MAILWORKER_SMTP_WINDOW=16`", _mailworker, window,
-                   rate=2500, per_round_trip=10),
+                   rate=4000, per_round_trip=10),
         Contestant("loop", "BRPOP, `EmailMessage`, warm smtplib; no safety", _single("loop"), rate=550),
         Contestant("prototype", "RPOP of many, MIME by hand, pipelined DATA; no safety", _single("prototype"),
-                   rate=3500, per_round_trip=0.45),
+                   rate=6000, per_round_trip=0.45),
         Contestant("celery", "a plain Celery task, warm smtplib, fed by a popping loop", _celery, rate=220),
         Contestant("dramatiq", "a dramatiq actor, warm smtplib, fed by a popping loop", _dramatiq, rate=250,
                    missing=_absent("dramatiq")),
@@ -127,6 +130,8 @@ def all_contestants() -> dict[str, Contestant]:
                    missing=_absent("rq")),
         Contestant("huey", "a huey task, warm smtplib, fed by a popping loop", _huey, rate=250,
                    missing=_absent("huey")),
+        Contestant("socket", "a plain socket that writes the same octets", _single("plain_socket"), rate=5000,
+                   entry=payloads.ticket, per_round_trip=3),
         Contestant("php", "the old daemon's way: unserialize, Swiftmailer, a connection a mail", _php,
                    {"BENCH_SWIFTMAILER": _swiftmailer()}, rate=100, missing=_without_php(), per_round_trip=0.1),
     ]  # fmt: skip

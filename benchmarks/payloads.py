@@ -28,6 +28,11 @@ def entry(name: str, size: int = BODY) -> bytes:
     return _serialize(mail(name, size))
 
 
+def ticket(name: str, size: int = BODY) -> bytes:
+    """For the plain socket, which makes up the mail itself."""
+    return f"{name} {size}".encode()
+
+
 def _serialize(value: object) -> bytes:
     if isinstance(value, dict):
         inner = b"".join(_serialize(key) + _serialize(item) for key, item in value.items())

@@ -61,12 +61,12 @@ def pools(options: Options) -> Table:
     for _ in range(options.runs):
         for size in sizes:
             load = _load(mailworker, replace(options, processes=size), options.round_trip)
-            results[size].append(_tell(backlog(mailworker, load)))
+            results[size].append(tell(backlog(mailworker, load)))
     for size in sizes:
         lines.append(_line(f"{size} processes", results[size]))
         raw[str(size)] = [asdict(result) for result in results[size]]
     title = f"Pool processes, through a round trip of {options.round_trip * 1000:g} ms"
-    return Table("pools", title, "mails/s", lines, (lines[0].name,), _costs(results[5]), raw)
+    return Table("pools", title, "mails/s", lines, (lines[0].name,), _costs("5 processes", results[5]), raw)
 
 
 def _compare(name: str, title: str, names: Sequence[str], options: Options, round_trip: float) -> Table:
@@ -77,10 +77,10 @@ def _compare(name: str, title: str, names: Sequence[str], options: Options, roun
     results: dict[str, list[Result]] = {who.name: [] for who in present}
     for _ in range(options.runs):
         for who in present:
-            results[who.name].append(_tell(backlog(who, _load(who, options, round_trip))))
+            results[who.name].append(tell(backlog(who, _load(who, options, round_trip))))
     lines = [_line(who.name, results[who.name]) for who in present]
-    if results.get("mailworker"):
-        notes += _costs(results["mailworker"])
+    for who in present:
+        notes += _costs(who.name, results[who.name])
     raw = {key: [asdict(result) for result in values] for key, values in results.items()}
     return Table(name, title, "mails/s", lines, ("loop", "celery", "prototype"), notes, raw)
 
@@ -98,24 +98,24 @@ def _line(name: str, results: Sequence[Result]) -> Line:
     return Line(name, [result.rate or None for result in results], f"{results[0].mails:,} mails")
 
 
-def _costs(results: Sequence[Result]) -> list[str]:
+def _costs(name: str, results: Sequence[Result]) -> list[str]:
     """What a mail cost, of the runs that count."""
     good = [result for result in results if not result.failure]
     if not good:
         return []
 
     def middle(key: str, factor: float = 1) -> float:
-        return median(getattr(result, key) for result in good) * factor
+        values: list[float] = [getattr(result, key) for result in good]
+        return median(values) * factor
 
     return [
-        f"mailworker, a mail: {middle('redis_commands'):.1f} commands and {middle('redis_octets'):,.0f} octets at "
-        f"Redis; CPU {middle('redis_cpu', 1e6):.0f} µs Redis, {middle('worker_cpu', 1e6):.0f} µs worker, "
-        f"{middle('sink_cpu', 1e6):.0f} µs the server of this benchmark. First mail {middle('ready'):.1f} s after "
-        "the start."
+        f"{name}, a mail: CPU {middle('worker_cpu', 1e6):.0f} µs its processes, {middle('redis_cpu', 1e6):.0f} µs "
+        f"Redis, {middle('sink_cpu', 1e6):.0f} µs the server of this benchmark; at Redis "
+        f"{middle('redis_commands'):.1f} commands (scripts' own too) and {middle('redis_octets'):,.0f} octets."
     ]
 
 
-def _tell(result: Result) -> Result:
+def tell(result: Result) -> Result:
     """Progress, for whoever watches."""
     outcome = f"FAILED: {result.failure}" if result.failure else f"{result.rate:,.0f} mails/s"
     print(f"  {result.contestant}: {result.mails:,} mails, {outcome}", file=sys.stderr, flush=True)

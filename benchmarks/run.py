@@ -5,18 +5,18 @@ from __future__ import annotations
 import secrets
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from .contestants import QUEUE, Contestant, environment
-from .payloads import BODY, entry, token
+from .payloads import BODY, token
 from .server import Manner
-from .stage import PATIENCE, Failed, Report, Server, Sink, Stage, cpu_seconds
+from .stage import PATIENCE, Failed, Report, Server, Sink, Stage, cpu_seconds, peak_memory, session
 
 WARM_UP: Final = 30
-_AT_ONCE: Final = 1000
+_AT_ONCE: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ class Result:
     worker_cpu: float = 0
     """Seconds of CPU for each mail."""
     connections: int = 0
+    octets: int = 0
+    peak: int = 0
+    """Octets that the largest of its processes grew by since the warm-up."""
     failure: str = ""
 
     @property
@@ -64,6 +67,14 @@ class Running:
         self.sink = sink
         self.processes = processes
         self.ready = ready
+        self._peaks = self._peak_memory()
+
+    def growth(self) -> int:
+        """Octets by which the largest of its processes has grown at most since its warm-up."""
+        return max(peak - self._peaks.get(pid, peak) for pid, peak in self._peak_memory().items())
+
+    def _peak_memory(self) -> dict[int, int]:
+        return {pid: peak_memory(pid) for process in self.processes for pid in session(process.pid)}
 
 
 @contextmanager
@@ -79,10 +90,11 @@ def running(contestant: Contestant, load: Load) -> Iterator[Running]:
                 for command in contestant.commands(load.processes)
             ]
             run = secrets.token_hex(4)
-            server.client.lpush(QUEUE, entry(token(run, 0)))
+            server.client.lpush(QUEUE, contestant.entry(token(run, 0), BODY))
             sink.wait(1)
             ready = time.monotonic() - begun
-            server.client.lpush(QUEUE, *[entry(token(run, number)) for number in range(1, WARM_UP)])
+            names = [token(run, number) for number in range(1, WARM_UP)]
+            server.client.lpush(QUEUE, *[contestant.entry(name, BODY) for name in names])
             sink.wait(WARM_UP)
             sink.report()
             yield Running(contestant, server, sink, processes, ready)
@@ -105,10 +117,10 @@ def _backlog(contestant: Contestant, load: Load) -> Result:
     names = [token(run, number) for number in range(load.mails)]
     with running(contestant, load) as on:
         before = _Meter(on)
-        begun = push(on.server, names, load.size)
+        begun = push(on, names, load.size)
         on.sink.wait(load.mails, patience=PATIENCE + 20 * load.mails / contestant.rate)
         spent = _Meter(on).since(before, load.mails)
-        sink, ready = on.sink, on.ready
+        sink, ready, grown = on.sink, on.ready, on.growth()
         # Whatever it still does, a second delivery too, it does before its processes have ended.
         for process in on.processes:
             process.terminate()
@@ -117,7 +129,7 @@ def _backlog(contestant: Contestant, load: Load) -> Result:
         report = sink.report()
     return Result(
         contestant.name, load.mails, report.last - begun, ready, **spent,
-        connections=report.connections, failure=complaint(report, names),
+        connections=report.connections, octets=report.octets, peak=grown, failure=complaint(report, names),
     )  # fmt: skip
 
 
@@ -128,13 +140,14 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
         raise Failed(f"{process.args!r} did not end") from None
 
 
-def push(server: Server, names: list[str], size: int = BODY) -> float:
+def push(on: Running, names: Sequence[str], size: int = BODY) -> float:
     """All at once: written elsewhere, then renamed. Returns the time just before they appeared."""
-    aside = "bench:aside"
-    for begin in range(0, len(names), _AT_ONCE):
-        server.client.lpush(aside, *[entry(name, size) for name in names[begin : begin + _AT_ONCE]])
+    client, aside = on.server.client, "bench:aside"
+    at_once = max(1, _AT_ONCE // max(size, BODY))
+    for begin in range(0, len(names), at_once):
+        client.lpush(aside, *[on.contestant.entry(name, size) for name in names[begin : begin + at_once]])
     at = time.monotonic()
-    server.client.rename(aside, QUEUE)
+    client.rename(aside, QUEUE)
     return at
 
 
@@ -143,7 +156,7 @@ def complaint(report: Report, names: list[str]) -> str:
     expected = set(names)
     arrived = [name for name, _ in report.seen]
     once = set(arrived)
-    problems = [f"{count} × {fault}" for fault, count in report.faults.items()]
+    problems = [f"{count} times {fault}" for fault, count in report.faults.items()]
     if expected - once:
         problems.append(f"{len(expected - once)} of {len(expected)} mails missing")
     if once - expected:

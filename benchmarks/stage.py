@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from .server import Manner
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PATIENCE: Final = 60.0
+Process = subprocess.Popen[bytes]
 
 
 class Failed(Exception):
@@ -48,7 +49,7 @@ class Report:
 class Sink:
     """The SMTP server of one contestant, in its own process."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
         self.pid = process.pid
         self._asked = 0
@@ -117,7 +118,7 @@ class Stage:
     def __init__(self, append_only: bool = False) -> None:
         self.append_only = append_only
         self.folder = Path(tempfile.mkdtemp(prefix="mailworker-bench-"))
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Process] = []
 
     def __enter__(self) -> Stage:
         return self
@@ -127,7 +128,7 @@ class Stage:
             self.end(process)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Process:
         """In a session of its own, with its output in a file of the folder."""
         log = self.log(len(self._processes)).open("wb")
         with log:
@@ -153,7 +154,7 @@ class Stage:
             folder.mkdir()
             process = self.start(
                 [_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder),
-                 "--appendonly", "yes" if self.append_only else "no"]
+                 "--logfile", "log", "--appendonly", "yes" if self.append_only else "no"]
             )  # fmt: skip
             client = redis.Redis(port=port, socket_timeout=30)
             if _answers(client, process):
@@ -161,26 +162,22 @@ class Stage:
             self.end(process)
         raise Failed("no redis-server came up")
 
-    def end(self, process: subprocess.Popen[bytes], patience: float = 8.0) -> None:
+    def end(self, process: Process, patience: float = 8.0) -> None:
         """Asks the process to end, then makes its whole session end."""
         if process.poll() is None:
             process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(patience)
-            except subprocess.TimeoutExpired:
-                pass
         for pid in session(process.pid):
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
 
-    def _start(self, command: Sequence[str], environment: Mapping[str, str] | None, **streams: Any) -> Any:
-        process = subprocess.Popen(
+    def _start(self, command: Sequence[str], environment: Mapping[str, str] | None, **streams: Any) -> Process:
+        process: Process = subprocess.Popen(
             command, cwd=self.folder, env=_environment(environment or {}), start_new_session=True, **streams
         )
         self._processes.append(process)
@@ -219,10 +216,23 @@ def cpu_seconds(leader: int) -> float:
     return sum(sum(map(int, fields[11:13])) for pid in session(leader) if (fields := _stat(pid))) / ticks
 
 
-def memory(pid: int) -> int:
-    """Resident octets of one process."""
-    fields = _stat(pid)
-    return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
+def memory(leader: int) -> int:
+    """Octets of memory of a session, what its processes share counted once."""
+    return sum(_status(pid, "smaps_rollup", "Pss") for pid in session(leader))
+
+
+def peak_memory(pid: int) -> int:
+    """The most octets that one process ever had resident."""
+    return _status(pid, "status", "VmHWM")
+
+
+def _status(pid: int, file: str, key: str) -> int:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == key:
+                return int(value.split()[0]) * 1024
+    return 0
 
 
 def _stat(pid: int) -> list[str]:
@@ -252,7 +262,7 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _answers(client: redis.Redis, process: subprocess.Popen[bytes]) -> bool:
+def _answers(client: redis.Redis, process: Process) -> bool:
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         try:

@@ -1,5 +1,7 @@
 """What was measured, and how it is shown: medians, spread, ratios within a run."""
 
+# ruff: noqa: RUF001 - signs of arithmetic, and dashes between numbers, for people to read
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

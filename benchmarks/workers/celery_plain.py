@@ -11,7 +11,7 @@ app.conf.task_ignore_result = True
 app.conf.broker_connection_retry_on_startup = True
 
 
-@app.task
+@app.task  # type: ignore[untyped-decorator]
 def send_mail(address: str, name: str, subject: str, body: str) -> None:
     send(address, name, subject, body)
 

@@ -7,7 +7,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from .common import redis_url, send
 
-dramatiq.set_broker(RedisBroker(url=redis_url()))
+dramatiq.set_broker(RedisBroker(url=redis_url()))  # type: ignore[no-untyped-call]
 
 
 @dramatiq.actor

@@ -6,8 +6,9 @@ import os
 import socket
 import sys
 import time
+from email.header import Header
 from email.utils import formatdate
-from typing import Final
+from typing import Any, Final
 
 import redis
 
@@ -31,12 +32,15 @@ class Session:
         self.replies(1)
 
     def send(self, mail: dict[str, str], number: int) -> None:
-        self.socket.sendall(
-            b"MAIL FROM:<shop@example.com>\r\nRCPT TO:<%s>\r\nDATA\r\n" % mail["address"].encode()
-        )  # fmt: skip
+        recipient = mail["address"].encode()
+        self.socket.sendall(b"MAIL FROM:<shop@example.com>\r\nRCPT TO:<%s>\r\nDATA\r\n" % recipient)
         self.replies(3)
         name = f"{os.getpid()}.{number}.{time.time_ns()}"
-        text = _MAIL.format(date=formatdate(), id=name, **mail).replace("\n", "\r\n").replace("\r\r\n", "\r\n")
+        body = mail["body"].replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+        text = _MAIL.format(
+            name=_word(mail["name"]), address=mail["address"], subject=_word(mail["subject"]), date=formatdate(),
+            id=name, body=body,
+        )  # fmt: skip
         self.socket.sendall(text.encode().replace(b"\r\n.", b"\r\n..") + b"\r\n.\r\n")
         self.replies(1)
 
@@ -53,8 +57,13 @@ class Session:
             count -= line[3:4] != b"-"
 
 
+def _word(text: str) -> str:
+    plain = text.isascii() and text.isprintable()
+    return text if plain else Header(text, "utf-8").encode(linesep="\r\n")
+
+
 def work() -> None:
-    client = redis.Redis.from_url(redis_url())
+    client: Any = redis.Redis.from_url(redis_url())
     session = Session()
     number = 0
     while True:
