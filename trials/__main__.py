@@ -1,0 +1,47 @@
+"""`python -m trials [--only NAMES] [--trials N] [--short] [--seed S] [--write]`: prints the table, exits 1 where a row fails."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import signal
+import sys
+import time
+
+from . import table
+from .rows import ROWS
+from .runner import play, say
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m trials", description="Kills, hangs and lies; then counts.")
+    parser.add_argument("--only", help="Names of rows with commas between: " + ", ".join(row.name for row in ROWS))
+    parser.add_argument("--trials", type=int, help="Strikes a row, instead of the table's own number.")
+    parser.add_argument("--short", action="store_true", help="The form for CI.")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--write", action="store_true", help="Put the table into docs/reliability.md.")
+    options = parser.parse_args()
+    names = options.only.split(",") if options.only else [row.name for row in ROWS]
+    unknown = set(names) - {row.name for row in ROWS}
+    if unknown:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that no process of a stage is left
+    say(f"seed {options.seed}")
+    played = []
+    for row in ROWS:
+        trials = options.trials or (row.short if options.short else row.trials)
+        if row.name not in names or not trials:
+            continue
+        begun = time.monotonic()
+        tally = play(row, trials, options.seed)
+        say(f"{row.name}: {tally} in {time.monotonic() - begun:.0f} s")
+        played.append((row, tally))
+    text = table.render(played)
+    print(text)
+    if options.write:
+        table.write(text, options.seed)
+    return 0 if all(table.passed(row, tally) for row, tally in played) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

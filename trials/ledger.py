@@ -1,0 +1,63 @@
+"""The two ledgers side by side: what was pushed for certain, and what arrived how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class Arrivals:
+    """The relay's ledger, read as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.times: dict[str, int] = {}
+        """When each token first arrived, in ns of the monotonic clock."""
+        self.counts: Counter[str] = Counter()
+        self._offset = 0
+
+    def refresh(self) -> None:
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        data = data[: data.rfind(b"\n") + 1]
+        self._offset += len(data)
+        for line in data.decode("ascii").splitlines():
+            token, at = line.split()
+            self.counts[token] += 1
+            self.times.setdefault(token, int(at))
+
+    def has(self, token: str) -> bool:
+        self.refresh()
+        return token in self.counts
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    pushed: int
+    lost: list[str]
+    """Acknowledged by Redis, and neither at the relay nor among the dead letters."""
+    doubled: dict[str, int]
+    """Arrived more than once, and how often more."""
+    strange: list[str]
+    """Arrived and was never pushed, or arrived with another mail's body."""
+
+    @property
+    def extra(self) -> int:
+        return sum(self.doubled.values())
+
+
+def compare(pushes: Path, arrivals: Arrivals, buried: set[str]) -> Comparison:
+    arrivals.refresh()
+    tried: set[str] = set()
+    acknowledged: set[str] = set()
+    for line in pushes.read_text("ascii").splitlines():
+        word, token = line.split()
+        (acknowledged if word == "ack" else tried).add(token)
+    return Comparison(
+        pushed=len(acknowledged),
+        lost=sorted(token for token in acknowledged if token not in arrivals.counts and token not in buried),
+        doubled={token: count - 1 for token, count in arrivals.counts.items() if count > 1},
+        strange=sorted(token for token in arrivals.counts if token not in tried),
+    )

@@ -1,0 +1,109 @@
+"""The rows of the table: what strikes, how often, and what must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from . import strikes
+from .stage import Options
+from .strikes import Strike
+
+WINDOW = 4
+"""Mails in flight on a connection by default."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a row came to."""
+
+    struck: int
+    pushed: int
+    lost: int
+    doubled: int
+    in_doubt: int
+    seconds: list[float]
+    notes: list[str] = field(default_factory=list)
+
+    def recovery(self) -> str:
+        if not self.seconds:
+            return "–"
+        return f"{median(self.seconds):.1f} s, at most {max(self.seconds):.1f} s"
+
+
+Rule = Callable[[Tally], bool]
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    fault: str
+    trials: int
+    short: int
+    """How many in the short form."""
+    must: str
+    holds: Rule
+    strike: Strike
+    options: Options = Options()
+
+
+def _none_doubled(tally: Tally) -> bool:
+    return tally.lost == 0 and tally.doubled == 0
+
+
+def _only_in_doubt(tally: Tally) -> bool:
+    return tally.lost == 0 and tally.doubled <= tally.in_doubt
+
+
+def _within(seconds: float, rule: Rule) -> Rule:
+    return lambda tally: rule(tally) and max(tally.seconds, default=0) <= seconds
+
+
+def _per_kill(tally: Tally) -> bool:
+    return _only_in_doubt(tally) and tally.doubled <= tally.struck * WINDOW
+
+
+QUICK = {
+    "MAILWORKER_SMTP_REPLY_TIMEOUT": "1",
+    "MAILWORKER_SMTP_FINAL_TIMEOUT": "1",
+    "MAILWORKER_SMTP_CONNECT_TIMEOUT": "1",
+    "MAILWORKER_RETRY_DELAYS": "0.2,0.5,1",
+}
+ONE_BY_ONE = Options(environment={**QUICK, "MAILWORKER_SMTP_WINDOW": "1"}, children=2)
+STEP_BY_STEP = replace(ONE_BY_ONE, extensions="")
+IN_GROUPS = replace(ONE_BY_ONE, extensions="PIPELINING")
+BEFORE = ("greeting", "connect", "EHLO", "MAIL", "RCPT", "half", "content")
+BEFORE_DATA = ("MAIL", "RCPT", "DATA", "half", "content")
+
+ROWS = [
+    Row("child", "kill -9 of a pool child while sending: ten named points, and at random", 100, 20,
+        "0 lost; doubled only in doubt, and at most a window a kill; goes on in 5 s",
+        _within(5, _per_kill), strikes.sending_child, Options(points=True)),
+    Row("bridge", "kill -9 of the child that runs the bridge: five named points, and at random", 100, 10,
+        "0 lost, 0 doubled", _none_doubled, strikes.bridge_child, Options(points=True, rate=100, burst=60)),
+    Row("main", "kill -9 of a worker's main process under load, alone or with its children", 100, 2,
+        "0 lost; doubled only in doubt; others take over in 60 s",
+        _within(60, _only_in_doubt), strikes.main_process, Options(workers=2, children=2)),
+    Row("redis", "kill -9 of Redis with its append-only file", 50, 2,
+        "0 lost; doubled only in doubt; workers back in 60 s",
+        _within(60, _only_in_doubt), strikes.kill_redis, Options(workers=2, children=2)),
+    Row("relay", "relay refuses, resets, closes, hangs before it has the mail (BDAT, window of 1)", 140, 14,
+        "0 lost, 0 doubled", _none_doubled, strikes.misbehave(*BEFORE), ONE_BY_ONE),
+    Row("relay-groups", "the same without CHUNKING", 100, 0,
+        "0 lost, 0 doubled", _none_doubled, strikes.misbehave(*BEFORE_DATA), IN_GROUPS),
+    Row("relay-steps", "the same without PIPELINING", 100, 0,
+        "0 lost, 0 doubled", _none_doubled, strikes.misbehave(*BEFORE_DATA), STEP_BY_STEP),
+    Row("relay-dot", "the same after the dot: it has the mail, and does not say so (window of 4)", 20, 4,
+        "0 lost; doubled only in doubt", _only_in_doubt, strikes.misbehave("dot"),
+        Options(environment=QUICK, children=2)),
+    Row("relay-gone", "kill -9 of the relay", 20, 0,
+        "0 lost; doubled only in doubt", _only_in_doubt, strikes.kill_relay, Options(environment=QUICK, children=2)),
+    Row("answers", "answers of Redis lost by a proxy: each script, and the broker's commands", 55, 11,
+        "0 lost, 0 doubled", _none_doubled, strikes.lose_answer, Options(proxy=True)),
+    Row("freeze", "SIGSTOP of a worker past its lease, then SIGCONT", 20, 0,
+        "0 lost; doubled only in doubt", _only_in_doubt, strikes.freeze_worker, Options(workers=3, children=2)),
+    Row("stop", "SIGTERM, SIGQUIT, SIGINT in a rolling restart under load, children replaced every 10 tasks", 30, 3,
+        "0 lost, 0 doubled; gone in 15 s", _within(15, _none_doubled), strikes.stop_worker,
+        Options(workers=2, children=2, celery="worker_max_tasks_per_child = 10\n")),
+]  # fmt: skip

@@ -1,0 +1,66 @@
+"""Plays one row on its stage: strikes under live pushes, waits until all is drained, compares the ledgers."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+from .ledger import compare
+from .processes import StalledError, wait_for
+from .rows import Row, Tally
+from .stage import Stage
+
+DRAIN_SECONDS = 150
+
+
+def play(row: Row, trials: int, seed: int) -> Tally:
+    chance = random.Random(f"{seed}/{row.name}")
+    seconds: list[float] = []
+    notes: list[str] = []
+    with Stage(row.options) as stage:
+        stage.start_producer()
+        for number in range(trials):
+            try:
+                seconds.append(row.strike(stage, number, chance))
+                say(f"{row.name} {number + 1}/{trials}: {seconds[-1]:.2f} s")
+            except StalledError as error:
+                notes.append(f"strike {number + 1}: {error}")
+                say(f"{row.name} {number + 1}/{trials}: {error}; {stage.watch.waiting()}")
+        tally = settle(stage, seconds, notes)
+        if not row.holds(tally) or tally.notes:
+            stage.keep()
+            say(f"{row.name}: its logs and ledgers stay in {stage.folder}")
+    return tally
+
+
+def settle(stage: Stage, seconds: list[float], notes: list[str]) -> Tally:
+    """Stops the producer, waits for the last mail, counts."""
+    stage.stop_producer()
+    try:
+        wait_for("list and spool are empty", stage.watch.drained, DRAIN_SECONDS, 0.1)
+    except StalledError as error:
+        notes.append(f"{error}; left: {stage.watch.waiting()}")
+    buried = stage.watch.buried()
+    comparison = compare(stage.pushes, stage.arrivals, set(buried))
+    if buried:
+        notes.append(f"dead letters: {sorted(set(buried.values()))}, {len(buried)} in all")
+    if comparison.strange:
+        notes.append(f"never pushed, or mixed up: {comparison.strange[:5]}")
+    if drift := stage.watch.drift():
+        notes.append(f"the spool's counts are off by {drift}")
+    for kind, tokens in (("lost", comparison.lost), ("doubled", sorted(comparison.doubled))):
+        if tokens:
+            say(f"  {kind}: {', '.join(tokens[:12])}")
+    return Tally(
+        struck=len(seconds),
+        pushed=comparison.pushed,
+        lost=len(comparison.lost),
+        doubled=comparison.extra,
+        in_doubt=stage.watch.counts().get("total:in_doubt", 0),
+        seconds=seconds,
+        notes=notes,
+    )
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

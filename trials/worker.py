@@ -1,0 +1,100 @@
+"""`celery` with named points at which it can be killed. `python -m trials.worker -A mailworker worker …`.
+
+The product has no hooks for tests: its methods are wrapped here, before Celery starts and forks. At an armed point
+(see `arms`) the process kills itself with SIGKILL.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from celery.__main__ import main as celery
+
+from mailworker import bridge
+from mailworker.smtp.connection import Connection
+from mailworker.smtp.replies import ReplyReader
+from mailworker.spool import Spool
+
+from .arms import Arms
+
+BRIDGE = ("claim-before", "claim-after", "rung", "unring-before", "unring-after")
+CHILD = (
+    "take-before", "take-after", "commit-before", "commit-after", "dot-before", "dot-middle", "dot-after",
+    "reply-after", "settle-before", "settle-after",
+)  # fmt: skip
+"""`dot` is the write that ends with the content, `reply` the relay's answer to it."""
+
+
+def main() -> None:
+    arms = Arms(Path(os.environ["TRIALS_ARMS"]))
+
+    def point(name: str) -> None:
+        if arms.take(name) is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _wrap(Spool, "claim", point, lambda *_: "claim")
+    _wrap(Spool, "unring", point, lambda *_: "unring")
+    _wrap(Spool, "take", point, lambda *_: "take")
+    _wrap(Spool, "step", point, _step)
+    _wrap(ReplyReader, "read", point, lambda _, phase, *__: "reply" if phase == "message" else None)
+    _wrap_write(point)
+    _wrap_doorbells(point)
+    celery()
+
+
+def _step(_: Spool, __: str, settle: Sequence[Any], commit: Sequence[str] = (), ___: bool = False) -> str | None:
+    """A step that only commits is `commit`; one that settles too counts as either, in turn."""
+    if commit and settle:
+        return "commit" if len(settle) % 2 else "settle"
+    return "commit" if commit else "settle" if settle else None
+
+
+def _wrap(owner: type, method: str, point: Callable[[str], None], name: Callable[..., str | None]) -> None:
+    inner = getattr(owner, method)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        at = name(*args, **kwargs)
+        if at:
+            point(f"{at}-before")
+        result = inner(*args, **kwargs)
+        if at:
+            point(f"{at}-after")
+        return result
+
+    setattr(owner, method, wrapped)
+
+
+def _wrap_write(point: Callable[[str], None]) -> None:
+    inner = Connection.write
+
+    def write(self: Connection, octets: bytes, phase: str, seconds: float) -> None:
+        if phase != "message":
+            inner(self, octets, phase, seconds)
+            return
+        point("dot-before")
+        half = len(octets) // 2
+        inner(self, octets[:half], phase, seconds)
+        point("dot-middle")
+        inner(self, octets[half:], phase, seconds)
+        point("dot-after")
+
+    Connection.write = write  # type: ignore[method-assign]
+
+
+def _wrap_doorbells(point: Callable[[str], None]) -> None:
+    inner = bridge.doorbells
+
+    def doorbells(*args: Any) -> Iterator[list[str]]:
+        for ids in inner(*args):
+            yield ids
+            point("rung")
+
+    bridge.doorbells = doorbells
+
+
+if __name__ == "__main__":
+    main()
