@@ -1,0 +1,205 @@
+"""The wheel, installed where nothing of the project's folder is in sight, is the whole system."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mailworker.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "pa55-w0rd"
+REDIS = f"redis://user:{PASSWORD}@127.0.0.1:1/0"
+"""Nobody listens on port 1."""
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy of what is in the repository, so that nothing is left in the folder, and without a network."""
+    source = tmp_path_factory.mktemp("source")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "mailworker", ":(glob)*.*", "LICENSE"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in listed.splitlines():
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    result = subprocess.run([*command, "-w", str(folder), "."], cwd=source, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@dataclass(frozen=True)
+class Site:
+    """An environment of its own with the wheel in it, and an empty folder to start commands in."""
+
+    bin: Path
+    folder: Path
+
+    def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        ours = ("MAILWORKER_", "CELERY_", "FLOWER_", "PYTHON")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+        return subprocess.run(
+            [str(self.bin / command[0]), *command[1:]], cwd=self.folder, timeout=60, check=False,
+            env=environment | {"PYTHONWARNINGS": "ignore"} | settings, capture_output=True, text=True,
+        )  # fmt: skip
+
+    def conf(self, key: str) -> str:
+        code = f"from mailworker import app; print(app.conf.{key})"
+        result = self.run("python", "-c", code)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, symlinks=True, with_pip=False)
+    ours = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    # The dependencies come from the environment of the tests, but not the project that is installed there to edit.
+    (ours / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    result = subprocess.run([*command, "--ignore-installed", str(wheel)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    celery = folder / "bin" / "celery"
+    celery.write_text(f"#!{folder / 'bin' / 'python'}\nfrom celery.__main__ import main\nmain()\n")
+    celery.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def site(installed: Path, tmp_path: Path) -> Site:
+    return Site(installed / "bin", tmp_path)
+
+
+def test_everything_that_runs_is_in_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    folder = ROOT / "mailworker"
+    wanted = {str(path.relative_to(ROOT)) for pattern in ("*.py", "*.lua", "*.html") for path in folder.rglob(pattern)}
+    assert {"mailworker/py.typed", "mailworker/spool/claim.lua", "celeryconfig.py", "flowerconfig.py"} <= names
+    assert wanted - names == set()
+    foreign = {name for name in names if not name.startswith(("mailworker/", "mailworker-"))}
+    assert foreign == {"celeryconfig.py", "flowerconfig.py"}
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_it_is_the_wheel_that_is_tried_here(site: Site) -> None:
+    code = "import mailworker, celeryconfig; print(mailworker.__file__); print(celeryconfig.__file__)"
+    files = site.run("python", "-c", code).stdout.splitlines()
+    assert len(files) == 2
+    assert str(site.bin) in (site.bin / "mailworker").read_text()
+    assert all(file.startswith(str(site.bin.parent)) for file in files)
+
+
+def test_celery_finds_the_app_and_its_settings_from_an_empty_folder(site: Site) -> None:
+    report = site.run("celery", "-A", "mailworker", "report", MAILWORKER_REDIS_URL=REDIS)
+    assert report.returncode == 0, report.stderr
+    assert "worker_max_tasks_per_child: 16000" in report.stdout
+    assert "task_acks_late: True" in report.stdout
+    assert PASSWORD not in report.stdout
+    assert (
+        "mailworker.send_email"
+        in site.run("python", "-c", "from mailworker import send_email as s; print(s.name)").stdout
+    )
+
+
+def test_a_site_s_own_celeryconfig_goes_on_top(site: Site) -> None:
+    assert site.conf("worker_concurrency") == "5"
+    (site.folder / "celeryconfig.py").write_text("worker_concurrency = 17\n")
+    assert site.conf("worker_concurrency") == "17"
+    assert site.conf("worker_max_tasks_per_child") == "16000"
+
+
+def test_a_site_s_own_celeryconfig_cannot_break_the_promises(site: Site) -> None:
+    (site.folder / "celeryconfig.py").write_text("task_acks_late = False\n")
+    for command in (("celery", "-A", "mailworker", "worker"), ("celery", "-A", "mailworker", "report")):
+        result = site.run(*command)
+        assert result.returncode != 0
+        assert result.stderr == "mailworker: celeryconfig.py: task_acks_late must stay True\n"
+
+
+BAD = [
+    ({"MAILWORKER_SMTP_URL": f"ftp://user:{PASSWORD}@host"}, "MAILWORKER_SMTP_URL: must begin with smtp://"),
+    ({"MAILWORKER_SMTP_URL": f"smtp://user:{PASSWORD}"}, "MAILWORKER_SMTP_URL: is not a URL"),
+    ({"MAILWORKER_SMTP_URL": f"smtp://user:{PASSWORD}@host/x"}, "MAILWORKER_SMTP_URL: must end after host and port"),
+    ({"MAILWORKER_REDIS_URL": f"http://:{PASSWORD}@host"}, "MAILWORKER_REDIS_URL: must begin with redis://"),
+    ({"MAILWORKER_REDIS_URL": f"redis://:{PASSWORD}@host/mail"}, "MAILWORKER_REDIS_URL: the database"),
+    ({"MAILWORKER_FROM": "nobody"}, "MAILWORKER_FROM: sender: not a mail address"),
+    ({"MAILWORKER_BATCH": "many"}, "MAILWORKER_BATCH: "),
+    ({"MAILWORKER_IN_DOUBT": "guess"}, "MAILWORKER_IN_DOUBT: "),
+    ({"MAILWORKER_LEGACY_QUEUES": "a,,b"}, "MAILWORKER_LEGACY_QUEUES: "),
+    ({"MAILWORKER_SMTP_PASSWORD": PASSWORD}, "MAILWORKER_SMTP_PASSWORD: there is no such setting"),
+]
+
+
+@pytest.mark.parametrize(("settings", "line"), BAD)
+def test_a_bad_setting_ends_the_command_with_one_line_and_no_password(
+    site: Site, settings: dict[str, str], line: str
+) -> None:
+    result = site.run("mailworker", "status", **settings)
+    assert result.returncode != 0
+    assert result.stdout == ""
+    assert result.stderr.startswith("mailworker: " + line)
+    assert result.stderr.count("\n") == 1
+    assert PASSWORD not in result.stderr
+
+
+@pytest.mark.parametrize(("settings", "line"), [BAD[0], BAD[-1]])
+def test_a_bad_setting_ends_the_worker_with_the_same_line(site: Site, settings: dict[str, str], line: str) -> None:
+    result = site.run("celery", "-A", "mailworker", "worker", **settings)
+    assert result.returncode != 0
+    assert result.stderr.startswith("mailworker: " + line)
+    assert (result.stdout + result.stderr).count("\n") == 1
+    assert PASSWORD not in result.stderr
+
+
+def test_an_env_file_is_read_and_its_mistakes_are_told_too(site: Site) -> None:
+    (site.folder / ".env").write_text("MAILWORKER_BATCH=7\n")
+    code = "from mailworker.runtime import settings; print(settings().batch)"
+    assert site.run("python", "-c", code).stdout == "7\n"
+    (site.folder / ".env").write_text("MAILWORKER_BATCHES=7\n")
+    result = site.run("mailworker", "status")
+    assert result.stderr == "mailworker: MAILWORKER_BATCHES: there is no such setting\n"
+
+
+def test_a_redis_that_does_not_answer_is_one_line_without_its_password(site: Site) -> None:
+    result = site.run("mailworker", "status", MAILWORKER_REDIS_URL=REDIS)
+    assert result.returncode != 0
+    assert result.stderr.startswith("mailworker: Redis: ConnectionError")
+    assert result.stderr.count("\n") == 1
+    assert PASSWORD not in result.stderr
+
+
+def test_every_setting_is_in_the_documents_with_its_default() -> None:
+    long, table = (ROOT / "docs" / "settings.md").read_text(), (ROOT / "README.md").read_text()
+    for name, field in Settings.model_fields.items():
+        key = "MAILWORKER_FROM" if name == "sender" else f"MAILWORKER_{name.upper()}"
+        row = f"| `{key}` | {_written(field.default)} |"
+        assert row in table, f"README.md lacks {row}"
+        assert row in long, f"docs/settings.md lacks {row}"
+
+
+def _written(default: object) -> str:
+    """A default as it would stand in the environment; an empty one as it is."""
+    if hasattr(default, "get_secret_value"):
+        default = default.get_secret_value()
+    if isinstance(default, tuple):
+        default = ",".join(str(item) for item in default)
+    if isinstance(default, bool):
+        default = str(default).lower()
+    if isinstance(default, float) and default == int(default):
+        default = int(default)
+    return f"`{default}`" if default not in (None, "") else "(empty)"
