@@ -1,4 +1,4 @@
-"""`python -m trials [--only NAMES] [--trials N] [--short] [--seed S] [--write]`: prints the table, exits 1 where a row fails."""
+"""`python -m trials [--only NAMES] [--short] …`: prints the table, and exits with 1 where a row does not hold."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="The form for CI.")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--write", action="store_true", help="Put the table into docs/reliability.md.")
+    parser.add_argument("--keep", action="store_true", help="Logs and ledgers stay, also where all held.")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else [row.name for row in ROWS]
     unknown = set(names) - {row.name for row in ROWS}
@@ -33,7 +34,7 @@ def main() -> int:
         if row.name not in names or not trials:
             continue
         begun = time.monotonic()
-        tally = play(row, trials, options.seed)
+        tally = play(row, trials, options.seed, options.keep)
         say(f"{row.name}: {tally} in {time.monotonic() - begun:.0f} s")
         played.append((row, tally))
     text = table.render(played)

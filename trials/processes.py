@@ -19,7 +19,7 @@ class StalledError(AssertionError):
     """Something did not happen by its deadline."""
 
 
-def wait_for(what: str, condition: Callable[[], T], seconds: float, pause: float = 0.01) -> T:
+def wait_for(what: str, condition: Callable[[], T | None], seconds: float, pause: float = 0.01) -> T:
     """The first true value of the condition. Raises `StalledError` after its deadline."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -22,7 +22,7 @@ from redis.retry import Retry
 class Pushes:
     """One way to push, and the ledger around it."""
 
-    def __init__(self, ledger: Path, push: Callable[[str], None]) -> None:
+    def __init__(self, ledger: Path, push: Callable[[str], object]) -> None:
         self._ledger = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._push = push
 
@@ -57,7 +57,7 @@ def client(url: str) -> redis.Redis:
 
 def list_pushes(url: str, queue: str, ledger: Path) -> Pushes:
     connection = client(url)
-    return Pushes(ledger, lambda token: connection.lpush(queue, entry(token)) and None)
+    return Pushes(ledger, lambda token: connection.lpush(queue, entry(token)))
 
 
 def _delay_pushes(ledger: Path) -> Pushes:
@@ -69,6 +69,12 @@ def _delay_pushes(ledger: Path) -> Pushes:
     return Pushes(ledger, push)
 
 
+def _plain_pushes(ledger: Path) -> Pushes:
+    from .control import send  # noqa: PLC0415 - for the control group alone
+
+    return Pushes(ledger, send.delay)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--redis", required=True)
@@ -77,19 +83,22 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True, help="Mails a second, in bursts.")
     parser.add_argument("--burst", type=int, default=1)
     parser.add_argument("--delays", type=int, default=5, help="Every so many bursts has one `send_email.delay()`.")
+    parser.add_argument("--plain", action="store_true", help="For the control group.")
     options = parser.parse_args()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    plain = list_pushes(options.redis, options.queue, options.ledger)
-    delays = _delay_pushes(options.ledger) if options.delays else plain
+    if options.plain:
+        entries = delays = _plain_pushes(options.ledger)
+    else:
+        entries, delays = list_pushes(options.redis, options.queue, options.ledger), _delay_pushes(options.ledger)
     begun = time.monotonic()
     number = 0
     while not stop.wait(max(0.0, begun + number * options.burst / options.rate - time.monotonic())):
         number += 1
         try:
             for _ in range(options.burst):
-                plain.push()
-            if options.delays and number % options.delays == 0:
+                entries.push()
+            if number % options.delays == 0:
                 delays.push("d")
         except Exception as error:  # whatever it was, the push is in the ledger as a try alone
             print(f"push: {type(error).__module__}.{type(error).__name__}: {error}", flush=True)

@@ -1,10 +1,11 @@
-"""A proxy before Redis that loses answers: the request runs, then the connection is gone. The stage runs it in a thread.
+"""A proxy before Redis that loses answers: the request runs, then the connection is gone. Runs in threads of the stage.
 
 Armed by the word that has to be in the request (`EVALSHA`, a script's digest, `BRPOP`, …) as the point.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -96,8 +97,6 @@ class _Link:
 
     def _hang_up(self) -> None:
         for sock in (self.client, self.server):
-            try:
+            with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             sock.close()

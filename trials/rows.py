@@ -28,7 +28,7 @@ class Tally:
 
     def recovery(self) -> str:
         if not self.seconds:
-            return "–"
+            return "-"
         return f"{median(self.seconds):.1f} s, at most {max(self.seconds):.1f} s"
 
 
@@ -45,7 +45,7 @@ class Row:
     must: str
     holds: Rule
     strike: Strike
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
 
 
 def _none_doubled(tally: Tally) -> bool:
@@ -106,4 +106,10 @@ ROWS = [
     Row("stop", "SIGTERM, SIGQUIT, SIGINT in a rolling restart under load, children replaced every 10 tasks", 30, 3,
         "0 lost, 0 doubled; gone in 15 s", _within(15, _none_doubled), strikes.stop_worker,
         Options(workers=2, children=2, celery="worker_max_tasks_per_child = 10\n")),
+    Row("all", "all of these at random for ten minutes, three workers", 150, 0,
+        "0 lost; doubled only in doubt", _only_in_doubt, strikes.anything,
+        Options(workers=3, children=2, rate=18, burst=60, relay_delay=0.05, environment=QUICK)),
+    Row("control", "control: the same kills on a plain Celery task with acks_late", 15, 3,
+        "it loses, or the trials are blind", lambda tally: tally.lost > 0, strikes.control_kill,
+        Options(plain=True, rate=60, burst=10)),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from . import processes
+from . import points, processes, relay
 from .arms import Arms
 from .ledger import Arrivals
 from .processes import ROOT, wait_for
@@ -39,6 +39,8 @@ class Options:
     """The site's own celeryconfig.py."""
     points: bool = False
     """Workers can be killed at named points."""
+    plain: bool = False
+    """The control group instead of mailworker."""
     proxy: bool = False
     """Workers and `send_email.delay()` reach Redis through the proxy."""
 
@@ -70,7 +72,7 @@ class Stage:
         self.redis_port = processes.free_port()
         self.relay_port = processes.free_port()
         self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
-        self.watch = Watch(self.redis_url)
+        self.watch = Watch(self.redis_url, options.plain)
         self.proxy = Proxy(lambda: self.redis_port) if options.proxy else None
         self.workers: list[Worker] = []
         self._started: list[subprocess.Popen[bytes]] = []
@@ -123,18 +125,18 @@ class Stage:
     # The parts.
 
     def start_redis(self) -> None:
-        self.redis = self._start(
+        self.redis_process = self._start(
             ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir", str(self.folder),
              "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""], "redis",
         )  # fmt: skip
         wait_for("Redis answers", self.watch.answers, 20)
 
     def kill_redis(self) -> None:
-        processes.kill(self.redis.pid)
-        self.redis.wait()
+        processes.kill(self.redis_process.pid)
+        self.redis_process.wait()
 
     def start_relay(self) -> None:
-        self.relay = self._start(
+        self.relay_process = self._start(
             [sys.executable, "-m", "trials.relay", "--port", str(self.relay_port), "--ledger", str(self.arrived),
              "--arms", str(self.folder), "--delay", str(self.options.relay_delay),
              "--extensions", self.options.extensions], "relay",
@@ -142,13 +144,14 @@ class Stage:
         wait_for("the relay listens", lambda: processes.listens(self.relay_port), 20)
 
     def kill_relay(self) -> None:
-        processes.kill(self.relay.pid)
-        self.relay.wait()
+        processes.kill(self.relay_process.pid)
+        self.relay_process.wait()
 
     def start_producer(self) -> None:
         self.producer = self._start(
             [sys.executable, "-m", "trials.producer", "--redis", self.redis_url, "--ledger", str(self.pushes),
-             "--rate", str(self.options.rate), "--burst", str(self.options.burst)], "producer",
+             "--rate", str(self.options.rate), "--burst", str(self.options.burst),
+             *(["--plain"] if self.options.plain else [])], "producer",
         )  # fmt: skip
 
     def stop_producer(self) -> None:
@@ -159,8 +162,8 @@ class Stage:
         number, self._next = self._next, self._next + 1
         program = "trials.worker" if self.options.points else "celery"
         process = self._start(
-            [sys.executable, "-m", program, "-A", "mailworker", "worker", "-c", str(self.options.children),
-             "-n", f"trial{number}@%h", "-l", "INFO"], f"worker{number}",
+            [sys.executable, "-m", program, "-A", "trials.control" if self.options.plain else "mailworker", "worker",
+             "-c", str(self.options.children), "-n", f"trial{number}@%h", "-l", "INFO"], f"worker{number}",
         )  # fmt: skip
         worker = Worker(number, process, self.folder / f"worker{number}.log")
         self.workers.append(worker)
@@ -174,6 +177,21 @@ class Stage:
     def reap(self) -> None:
         """Forgets workers that have ended."""
         self.workers = [worker for worker in self.workers if worker.process.poll() is None]
+
+    def calm(self) -> None:
+        """No fault any more: what was stopped goes on, what is armed is disarmed, what was killed is started again."""
+        for worker in self.workers:
+            for process in (worker.main, *worker.pool()):
+                processes.thaw(process)
+        for point in (*relay.STEPS, *points.BRIDGE, *points.CHILD):
+            self.arms.disarm(point)
+        if self.redis_process.poll() is not None:
+            self.start_redis()
+        if self.relay_process.poll() is not None:
+            self.start_relay()
+        self.reap()
+        while len(self.workers) < self.options.workers:
+            self.start_worker(wait=False)
 
     def push_marker(self) -> str:
         """One more entry on the list; its token."""
@@ -194,5 +212,7 @@ class Stage:
             "MAILWORKER_SMTP_URL": f"smtp://127.0.0.1:{self.relay_port}",
             "MAILWORKER_FROM": "sender@example.com",
             "MAILWORKER_RETRY_DELAYS": "1,2,4",
+            "CONTROL_BROKER": self.redis_url,
+            "CONTROL_RELAY": str(self.relay_port),
         }
         return {**inherited, **ours, **self.options.environment}

@@ -10,7 +10,7 @@ from typing import Final
 
 import redis
 
-from . import processes, relay, worker
+from . import control, points, processes, relay
 from .processes import StalledError, wait_for
 from .stage import Stage, Worker
 
@@ -27,7 +27,7 @@ PATIENCE: Final = 120
 def bridge_child(stage: Stage, number: int, chance: random.Random) -> float:
     """At a named point, or at random: then it is stopped first, and killed if it still holds the ring."""
     if number % 2 == 0:
-        point = worker.BRIDGE[number // 2 % len(worker.BRIDGE)]
+        point = points.BRIDGE[number // 2 % len(points.BRIDGE)]
         _at_point(stage, point, chance)
     else:
         wait_for("a bridge is caught at work", lambda: _kill_bridge(stage), AIM_SECONDS, 0.001)
@@ -53,7 +53,7 @@ def _kill_bridge(stage: Stage) -> bool:
 
 def sending_child(stage: Stage, number: int, chance: random.Random) -> float:
     if number % 2 == 0:
-        point = worker.CHILD[number // 2 % len(worker.CHILD)]
+        point = points.CHILD[number // 2 % len(points.CHILD)]
         process = _at_point(stage, point, chance)
         if point == "take-before":
             return 0.0  # nothing in hand; its doorbell is rung again after its patience
@@ -187,16 +187,17 @@ def _marker(stage: Stage) -> str:
 
 def lose_answer(stage: Stage, number: int, chance: random.Random) -> float:
     """The answer to one of our scripts, in turn, or to one of the broker's commands. Seconds until mail flows."""
-    if stage.proxy is None:
+    proxy = stage.proxy
+    if proxy is None:
         raise StalledError("this stage has no proxy")
     name, word = words(stage)[number % len(words(stage))]
-    before = len(stage.proxy.lost)
+    before = len(proxy.lost)
     time.sleep(chance.random() * 0.3)
-    stage.proxy.lose(word)
+    proxy.lose(word)
     try:
-        wait_for(f"{name} is asked", lambda: len(stage.proxy.lost) > before, AIM_SECONDS, 0.002)
+        wait_for(f"{name} is asked", lambda: len(proxy.lost) > before, AIM_SECONDS, 0.002)
     except StalledError:
-        stage.proxy.disarm()
+        proxy.disarm()
         raise
     begun = time.monotonic()
     token = stage.push_marker()
@@ -247,3 +248,88 @@ def kill_relay(stage: Stage, number: int, chance: random.Random) -> float:
     token = stage.push_marker()
     wait_for("an entry pushed after it arrives", lambda: stage.arrivals.has(token), PATIENCE)
     return time.monotonic() - begun
+
+
+# Everything, and the control group.
+
+
+def anything(stage: Stage, number: int, chance: random.Random) -> float:
+    """One act at random while mails are under way; what it needs to go on comes back, nobody waits for it."""
+    stage.calm()
+    wait_for("mails are under way", lambda: _under_way(stage), AIM_SECONDS)
+    chance.choice(
+        (_any_child, _any_child, _any_worker, _any_worker, _any_stop, _any_freeze, _relay_dies, _any_lie, _redis_dies)
+    )(stage, chance)
+    time.sleep(chance.random() * 5)
+    return 0.0
+
+
+def _under_way(stage: Stage) -> bool:
+    try:
+        return stage.watch.under_way() > 0
+    except redis.RedisError:
+        return False
+
+
+def _any_child(stage: Stage, chance: random.Random) -> None:
+    pool = [child for worker in stage.workers for child in worker.pool()]
+    for child in chance.sample(pool, min(len(pool), chance.choice((1, 1, 2)))):
+        processes.kill(child)
+
+
+def _any_worker(stage: Stage, chance: random.Random) -> None:
+    struck = chance.choice(stage.workers)
+    family = [struck.main, *(struck.pool() if chance.random() < 0.5 else ())]
+    for process in family:
+        processes.kill(process)
+
+
+def _any_stop(stage: Stage, chance: random.Random) -> None:
+    processes.kill(chance.choice(stage.workers).main, chance.choice(STOPS))
+
+
+def _any_freeze(stage: Stage, chance: random.Random) -> None:
+    struck = chance.choice(stage.workers)
+    for process in (struck.main, *struck.pool()):
+        processes.freeze(process)
+    time.sleep(chance.choice((1.0, 5.0, 25.0)))
+
+
+def _relay_dies(stage: Stage, chance: random.Random) -> None:
+    stage.kill_relay()
+    time.sleep(chance.random() * 2)
+
+
+def _any_lie(stage: Stage, chance: random.Random) -> None:
+    stage.arms.arm(chance.choice(relay.STEPS), chance.choice(relay.ACTIONS))
+
+
+def _redis_dies(stage: Stage, chance: random.Random) -> None:
+    stage.kill_redis()
+    time.sleep(chance.random() * 3)
+
+
+def control_kill(stage: Stage, number: int, chance: random.Random) -> float:
+    """A child of the control group at work, or with every third kill its main process and all children."""
+    struck = wait_for("a child is caught sending", lambda: _control_child(stage, chance), AIM_SECONDS)
+    if number % 3 == 2:
+        worker = stage.workers[0]
+        for process in (worker.main, *worker.pool()):
+            processes.kill(process)
+        worker.process.wait()
+        stage.reap()
+        stage.start_worker()
+    else:
+        processes.kill(struck)
+    return 0.0
+
+
+def _control_child(stage: Stage, chance: random.Random) -> int:
+    """Stopped, with a mail in hand."""
+    pool = [child for worker in stage.workers for child in worker.pool()]
+    for process in chance.sample(pool, len(pool)):
+        if control.busy_mark(stage.folder, process).exists() and processes.freeze(process):
+            if control.busy_mark(stage.folder, process).exists():
+                return process
+            processes.thaw(process)
+    return 0

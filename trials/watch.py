@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 
+from . import control
 from .producer import client
 
 PREFIX = "mailworker:"
@@ -16,8 +17,9 @@ _TOKEN = re.compile(rb"tok[a-z][0-9a-f]{16}")
 
 
 class Watch:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, plain: bool = False) -> None:
         self.redis: Any = client(url)
+        self.plain = plain
 
     def answers(self) -> bool:
         try:
@@ -70,7 +72,9 @@ class Watch:
 
     def drained(self) -> bool:
         try:
-            return self.redis.llen(QUEUE) == 0 and self.redis.zcard(PREFIX + "due") == 0
+            if self.plain:
+                return bool(self.redis.llen(control.QUEUE) == 0)
+            return bool(self.redis.llen(QUEUE) == 0 and self.redis.zcard(PREFIX + "due") == 0)
         except redis.RedisError:
             return False
 

@@ -21,27 +21,20 @@ from mailworker.spool import Spool
 
 from .arms import Arms
 
-BRIDGE = ("claim-before", "claim-after", "rung", "unring-before", "unring-after")
-CHILD = (
-    "take-before", "take-after", "commit-before", "commit-after", "dot-before", "dot-middle", "dot-after",
-    "reply-after", "settle-before", "settle-after",
-)  # fmt: skip
-"""`dot` is the write that ends with the content, `reply` the relay's answer to it."""
-
 
 def main() -> None:
     arms = Arms(Path(os.environ["TRIALS_ARMS"]))
 
     def point(name: str) -> None:
         if arms.take(name) is not None:
-            os.kill(os.getpid(), signal.SIGKILL)
+            _die()
 
     _wrap(Spool, "claim", point, lambda *_: "claim")
     _wrap(Spool, "unring", point, lambda *_: "unring")
     _wrap(Spool, "take", point, lambda *_: "take")
     _wrap(Spool, "step", point, _step)
     _wrap(ReplyReader, "read", point, lambda _, phase, *__: "reply" if phase == "message" else None)
-    _wrap_write(point)
+    _wrap_write(arms, point)
     _wrap_doorbells(point)
     celery()
 
@@ -65,24 +58,33 @@ def _wrap(owner: type, method: str, point: Callable[[str], None], name: Callable
             point(f"{at}-after")
         return result
 
-    setattr(owner, method, wrapped)
+    _replace(owner, method, wrapped)
 
 
-def _wrap_write(point: Callable[[str], None]) -> None:
-    inner = Connection.write
+def _wrap_write(arms: Arms, point: Callable[[str], None]) -> None:
+    inner: Any = Connection.write
 
-    def write(self: Connection, octets: bytes, phase: str, seconds: float) -> None:
-        if phase != "message":
-            inner(self, octets, phase, seconds)
-            return
-        point("dot-before")
-        half = len(octets) // 2
-        inner(self, octets[:half], phase, seconds)
-        point("dot-middle")
-        inner(self, octets[half:], phase, seconds)
-        point("dot-after")
+    def write(self: Connection, octets: Any, phase: str, seconds: float) -> None:
+        if phase == "message":
+            point("dot-before")
+            if arms.take("dot-middle") is not None:
+                content = octets if isinstance(octets, bytes) else b"".join(octets)
+                self.sock.settimeout(5)
+                self.sock.sendall(content[: len(content) // 2])
+                _die()
+        inner(self, octets, phase, seconds)
+        if phase == "message":
+            point("dot-after")
 
-    Connection.write = write  # type: ignore[method-assign]
+    _replace(Connection, "write", write)
+
+
+def _replace(owner: Any, name: str, value: Any) -> None:
+    setattr(owner, name, value)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _wrap_doorbells(point: Callable[[str], None]) -> None:
@@ -93,7 +95,7 @@ def _wrap_doorbells(point: Callable[[str], None]) -> None:
             yield ids
             point("rung")
 
-    bridge.doorbells = doorbells
+    _replace(bridge, "doorbells", doorbells)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,8 @@
+"""The points at which `trials.worker` can be killed; see there."""
+
+BRIDGE = ("claim-before", "claim-after", "rung", "unring-before", "unring-after")
+CHILD = (
+    "take-before", "take-after", "commit-before", "commit-after", "dot-before", "dot-middle", "dot-after",
+    "reply-after", "settle-before", "settle-after",
+)  # fmt: skip
+"""`dot` is the write that ends with the content, `reply` the relay's answer to it."""
