@@ -29,7 +29,7 @@ DELAY_SUBJECT: Final = "Sent with send_email.delay()"
 SECONDS: Final = 60.0
 
 # What a child inherits. Neither MAILWORKER_* nor CELERY_* nor FLOWER_*: a demo must never touch a real Redis or relay.
-INHERITED: Final = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
+INHERITED: Final = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TZ")
 
 DELAY: Final = f"""\
 from mailworker import send_email
@@ -48,7 +48,7 @@ def run(once: bool = False) -> int:
         try:
             return _run(stack, stop, once)
         except Stopped:
-            return 0
+            return 1 if once else 0  # whoever wants it once waits for the delivery
 
 
 def _run(stack: ExitStack, stop: threading.Event, once: bool) -> int:
@@ -61,7 +61,7 @@ def _run(stack: ExitStack, stop: threading.Event, once: bool) -> int:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailworker-demo-")))
     inbox = stack.enter_context(Inbox())
     web = stack.enter_context(Web(inbox))
-    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {"TMPDIR": str(folder)}
     children = stack.enter_context(Children(folder, environment, stop))
 
     server = redis_server.start(children)

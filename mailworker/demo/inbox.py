@@ -9,7 +9,8 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.message import EmailMessage
+from email.message import Message
+from email.policy import Policy
 from typing import Any, Final, Self
 
 from aiosmtpd.smtp import SMTP, Envelope
@@ -26,25 +27,32 @@ class Mail:
     raw: bytes
 
     @property
-    def message(self) -> EmailMessage:
-        return email.message_from_bytes(self.raw, policy=email.policy.default)
-
-    @property
     def subject(self) -> str:
-        return str(self.message["Subject"] or "")
+        return self.header("Subject")
+
+    def header(self, name: str) -> str:
+        """The decoded value, empty where there is none; as it came where Python's parser fails on it."""
+        try:
+            value = self._parsed(email.policy.default)[name]
+            return "" if value is None else str(value)
+        except Exception:  # mail is hostile, and the parser is known to raise a good dozen of types
+            return str(self._parsed(email.policy.compat32)[name])
 
     @property
     def body(self) -> str:
         """The text that a mail reader would show; octets that are no text in the mail's charset are replaced."""
-        part = self.message.get_body(("plain", "html"))
-        if part is None:
+        parts = [part for part in self._parsed(email.policy.compat32).walk() if part.get_content_maintype() == "text"]
+        if not parts:
             return ""
-        octets = part.get_payload(decode=True)
-        charset = part.get_content_charset("utf-8")
+        octets = parts[0].get_payload(decode=True)
+        text = octets if isinstance(octets, bytes) else b""
         try:
-            return bytes(octets).decode(charset, "replace") if isinstance(octets, bytes) else str(octets)
-        except LookupError:
-            return bytes(octets).decode("utf-8", "replace") if isinstance(octets, bytes) else str(octets)
+            return text.decode(parts[0].get_content_charset("utf-8"), "replace")
+        except (LookupError, ValueError):
+            return text.decode("utf-8", "replace")
+
+    def _parsed(self, policy: Policy[Any]) -> Message:
+        return email.message_from_bytes(self.raw, policy=policy)
 
 
 class Inbox:

@@ -56,11 +56,11 @@ def mail_list(mails: Sequence[Mail]) -> str:
 
 def one_mail(mail: Mail) -> str:
     fields = {
-        "From": str(mail.message["From"] or mail.sender),
-        "To": str(mail.message["To"] or ""),
+        "From": mail.header("From") or mail.sender,
+        "To": mail.header("To"),
         "Envelope": f"{mail.sender} → {', '.join(mail.recipients)}",
         "Received": f"{mail.at:%Y-%m-%d %H:%M:%S} UTC",
-        "Message-ID": str(mail.message["Message-ID"] or ""),
+        "Message-ID": mail.header("Message-ID"),
     }
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in fields.items())
     subject = escape(mail.subject) or "(no subject)"

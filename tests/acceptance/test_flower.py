@@ -29,8 +29,9 @@ from celery import Celery
 app = Celery(broker=sys.argv[1])
 app.conf.task_send_sent_event = True
 mail = dict(to=sys.argv[2], subject="Secret-subject", body="Secret-body")
-app.send_task("mailworker.send_email", kwargs=mail, queue="mailworker", task_id="foreign-" + sys.argv[3])
+app.send_task("mailworker.send_email", kwargs=mail, queue="mailworker", task_id="foreign-kwargs")
 app.send_task("mailworker.send_email", args=list(mail.values()), queue="mailworker", task_id="foreign-args")
+app.send_task("mailworker.send_email", kwargs=mail, queue="nobody-reads-this", task_id="foreign-unread")
 """
 
 
@@ -171,22 +172,24 @@ def test_no_address_and_no_body_is_shown_anywhere(
     workers.start()
     until(lambda: "w0@test" in flower.get("/api/workers?refresh=1")[1], what="the worker in Flower")
 
+    workers.run("python", "-c", FOREIGN, redis_server.url, "secret-foreign@example.com")
+    until(lambda: inbox.begun == 2, what="two mails under way")
+    inspected = [workers.run("celery", "-A", "mailworker", "inspect", what) for what in ("active", "reserved")]
+    assert inspected[0].stdout.count("(hidden)") == 2
     workers.python(
         "from mailworker import app, send_email\n"
         "mail = dict(subject='Secret-subject', body='Secret-body')\n"
         "send_email.apply_async(kwargs=dict(mail, to='secret-good@example.com'), task_id='ours-good')\n"
         "send_email.apply_async(kwargs=dict(mail, to='secret-refused@example.com'), task_id='ours-refused')\n"
         "app.send_task('mailworker.send_email', kwargs=dict(mail, to='secret-name@example.com'), task_id='ours-name')\n"
-        "app.send_task('mailworker.send_email', kwargs=dict(mail, to='secret-bad <@example.com'), task_id='ours-bad')\n"
+        "wrong = dict(mail, to='secret-bad <@example.com', secret_field=1)\n"
+        "app.send_task('mailworker.send_email', kwargs=wrong, task_id='ours-wrong')\n"
     )
-    workers.run("python", "-c", FOREIGN, redis_server.url, "secret-foreign@example.com", "kwargs")
-    until(lambda: inbox.begun, what="a mail under way")
-    inspected = [workers.run("celery", "-A", "mailworker", "inspect", what) for what in ("active", "reserved")]
-    assert "mailworker.send_email" in inspected[0].stdout
     inbox.gate.set()
 
-    ids = {"ours-good", "ours-refused", "ours-name", "ours-bad", "foreign-kwargs", "foreign-args"}
+    ids = {"ours-good", "ours-refused", "ours-name", "ours-wrong", "foreign-kwargs", "foreign-args"}
     until(lambda: ids <= done(flower.tasks()), what="all tasks ended, in Flower")
+    ids.add("foreign-unread")
     flower.get("/api/workers?refresh=1")
     # DataTables' own protocol: the list that the page shows.
     table = (
@@ -210,6 +213,7 @@ def test_no_address_and_no_body_is_shown_anywhere(
     assert flower.tasks()["ours-refused"]["state"] == "FAILURE"
     assert flower.tasks()["ours-refused"]["kwargs"] == "{}"
     assert flower.tasks()["foreign-kwargs"]["kwargs"] == "(hidden)"
+    assert flower.tasks()["foreign-unread"]["kwargs"] == "(hidden)"
     for text in (*(text for _, text in seen.values()), flower.log.read_text(), *(run.stdout for run in inspected)):
         assert "secret" not in text.lower()
         assert "a-password" not in text
