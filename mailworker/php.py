@@ -21,8 +21,8 @@ from .errors import Unsendable
 MAX_DEPTH: Final = 128
 """Levels of arrays. PHP stops at 4,096; a mail has two."""
 
-MAX_VALUES: Final = 50_000
-"""Values in one text: bounds the time of the scan to some tens of milliseconds."""
+MAX_VALUES: Final = 32_768
+"""Values, references and `S:` escapes in one text: bounds the scan to some tens of milliseconds."""
 
 
 class Opaque:
@@ -36,12 +36,12 @@ Value = Scalar | Opaque | dict[Key, "Value"]
 _TOKEN = re.compile(
     rb"N;"
     rb"|b:(?P<bool>[01]);"
-    rb"|i:(?P<int>[+-]?[0-9]+);"
-    rb"|d:(?P<float>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NAN);"
-    rb'|s:(?P<string>[0-9]+):"'
-    rb'|S:(?P<escaped>[0-9]+):"'
-    rb"|a:(?P<array>[0-9]+):\{"
-    rb"|R:(?P<reference>[0-9]+);"
+    rb"|i:(?P<int>[+-]?[0-9]{1,40});"
+    rb"|d:(?P<float>[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,9})?|-?INF|NAN);"
+    rb'|s:(?P<string>[0-9]{1,12}):"'
+    rb'|S:(?P<escaped>[0-9]{1,12}):"'
+    rb"|a:(?P<array>[0-9]{1,12}):\{"
+    rb"|R:(?P<reference>[0-9]{1,12});"
 )
 _INTEGER_KEY = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 _ESCAPED_OCTET = re.compile(rb"\\([0-9a-fA-F]{2})")
@@ -70,22 +70,23 @@ class _Scan:
         self.data = data
         self.starts = array("Q")
         self.ends = array("Q")
+        self._steps = 0
+        self._built: dict[tuple[int, int], Value] = {}  # by position and levels: a reference costs no copy
         self.end = self._run()
 
-    def _run(self) -> int:  # noqa: C901 - one loop over the text, as a decoder is best read
+    def _run(self) -> int:
         data, starts, ends = self.data, self.starts, self.ends
         open_arrays: list[tuple[int, int]] = []  # (slot, entries still to come)
         position = 0
         while True:
             kind, number, after = self._token(position)
+            self._step()
             if kind == "reference":
                 if not 1 <= number <= len(starts):
                     raise _syntax(position, len(data))
             else:
                 starts.append(position)
                 ends.append(after)
-                if len(starts) > MAX_VALUES:
-                    raise Unsendable("too_many_values", f"more than {MAX_VALUES} values in one entry")
             if kind == "array":
                 if len(open_arrays) >= MAX_DEPTH:
                     raise Unsendable("too_deep", f"arrays nested deeper than {MAX_DEPTH} levels")
@@ -95,7 +96,7 @@ class _Scan:
                 slot, left = open_arrays[-1]
                 if left:
                     open_arrays[-1] = (slot, left - 1)
-                    position = self._key(position)[1]
+                    position = self._key_end(position)
                     break
                 if data[position : position + 1] != b"}":
                     raise _syntax(position, len(data))
@@ -104,6 +105,11 @@ class _Scan:
                 open_arrays.pop()
             if not open_arrays:
                 return position
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps > MAX_VALUES:
+            raise Unsendable("too_many_values", f"more than {MAX_VALUES} values in one entry")
 
     def _token(self, position: int) -> tuple[str, int, int]:
         """The kind of the value at `position`, its count or number, and where the token ends."""
@@ -117,11 +123,8 @@ class _Scan:
         after = match.end()
         if kind in ("int", "float", "bool", "null"):
             return kind, 0, after
-        text = match[kind]
+        number = int(match[kind])
         room = len(data) - after
-        if len(text) > 12:  # more digits than any count that fits into memory: do not even convert them
-            raise _syntax(position, len(data))
-        number = int(text)
         if kind == "string":
             after += number
             if number > room or data[after : after + 2] != b'";':
@@ -142,6 +145,7 @@ class _Scan:
             if escape < 0:
                 position += count
                 break
+            self._step()
             count -= escape - position + 1
             if _ESCAPED_OCTET.match(data, escape) is None:
                 raise _syntax(escape, len(data))
@@ -150,10 +154,14 @@ class _Scan:
             raise _syntax(begin, len(data))
         return position + 2
 
-    def _key(self, position: int) -> tuple[Key, int]:
+    def _key_end(self, position: int) -> int:
         kind, _, after = self._token(position)
         if kind not in ("int", "string", "escaped"):
             raise _syntax(position, len(self.data))
+        return after
+
+    def _key(self, position: int) -> tuple[Key, int]:
+        after = self._key_end(position)
         key = self._scalar(position, after)
         assert isinstance(key, int | bytes)
         return array_key(key), after
@@ -165,20 +173,22 @@ class _Scan:
             return text if letter == b"s" else _ESCAPED_OCTET.sub(_unescape, text)
         text = self.data[position + 2 : end - 1]
         if letter == b"i":
-            return max(_INT_MIN, min(_INT_MAX, int(text[:21])))
+            return max(_INT_MIN, min(_INT_MAX, int(text)))
         if letter == b"d":
             return float(text)
         return text == b"1" if letter == b"b" else None
 
     def build(self, position: int, levels: int, wanted: frozenset[bytes] | None = None) -> Value:
-        hops = 0
-        while self.data[position : position + 1] == b"R":
+        if self.data[position : position + 1] == b"R":  # what it names is never itself a reference
             position = self.starts[int(self.data[position + 2 : self.data.index(b";", position)]) - 1]
-            hops += 1
-            assert hops < MAX_VALUES  # a slot is never itself a reference
-        end = self.ends[bisect_left(self.starts, position)]
+        built = self._built.get((position, levels))
+        if built is None:
+            built = self._built[position, levels] = self._build(position, levels, wanted)
+        return built
+
+    def _build(self, position: int, levels: int, wanted: frozenset[bytes] | None) -> Value:
         if self.data[position : position + 1] != b"a":
-            return self._scalar(position, end)
+            return self._scalar(position, self.ends[bisect_left(self.starts, position)])
         if not levels:
             return Opaque()
         return {
@@ -221,9 +231,8 @@ def text_of(value: Scalar) -> bytes:
 
 
 def _float_text(value: float) -> bytes:
-    text = format(value, ".14G").replace("NAN", "NAN")
-    mantissa, exponent_mark, exponent = text.partition("E")
-    if exponent_mark and mantissa != "":
-        point = mantissa if "." in mantissa else mantissa + ".0"
-        text = f"{point}E{exponent[0]}{exponent[1:].lstrip('0')}"
-    return text.encode("ascii")
+    mantissa, mark, exponent = format(value, ".14G").partition("E")
+    if not mark:
+        return mantissa.encode("ascii")
+    point = mantissa if "." in mantissa else mantissa + ".0"
+    return f"{point}E{exponent[0]}{exponent[1:].lstrip('0')}".encode("ascii")
