@@ -17,10 +17,10 @@ from .php import Opaque, Value
 
 WANTED: Final = frozenset((b"to", b"subject", b"body"))
 MAX_WRAPS: Final = 3
-MAX_JSON_MARKS: Final = 32_768
 
 _OBJECTS = (b"O:", b"C:", b"E:")
 _JSON_SPACE = b" \t\r\n"
+_MOST_SPACE = 1024
 
 
 class Trailing(int):
@@ -47,7 +47,7 @@ def read(raw: bytes) -> tuple[Mapping[bytes, Value], Trailing]:
 def _decode(data: bytes) -> tuple[Value, int]:
     if not data:
         raise Unsendable("empty", "the entry has no octets")
-    head = data.lstrip(_JSON_SPACE)[:1]
+    head = data[:_MOST_SPACE].lstrip(_JSON_SPACE)[:1]
     if head and head in b'{["':
         return _json(data), 0
     if data[:1] in (b"a", b"s", b"S", b"i", b"d", b"b", b"N") or data[:2] in _OBJECTS:
@@ -59,16 +59,34 @@ def _decode(data: bytes) -> tuple[Value, int]:
 
 
 def _json(data: bytes) -> Value:
-    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_JSON_MARKS:
-        raise Unsendable("too_many_values", f"more than {MAX_JSON_MARKS} values in one entry")
+    if _json_marks(data) > php.MAX_VALUES and _json_marks(_without_strings(data)) > php.MAX_VALUES:
+        raise _too_many_values()
     try:
-        value = json.loads(data, parse_constant=_no_constant)
+        value = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except RecursionError:
         raise Unsendable("too_deep", "JSON nested too deep") from None
     except ValueError as error:
         detail = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise Unsendable("json_syntax", f"not valid JSON: {detail}") from None
     return _from_json(value, levels=2)
+
+
+def _json_marks(data: bytes) -> int:
+    """No fewer than the values in `data`, but for one."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
+def _without_strings(data: bytes) -> bytes:
+    """The JSON text between its strings, as far as it is valid: a body may hold any number of commas."""
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if data.count(b'"') > 4 * php.MAX_VALUES:
+        raise _too_many_values()
+    return b"".join(data.split(b'"')[::2])
+
+
+def _too_many_values() -> Unsendable:
+    return Unsendable("too_many_values", f"more than {php.MAX_VALUES} values in one entry")
 
 
 def _no_constant(name: str) -> Any:
