@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from . import address, payload, php
 from .address import Mailbox
 from .errors import Unsendable
 from .php import Opaque, Value
+
+logger = logging.getLogger(__name__)
+
+MAX_SUBJECT: Final = 64 * 1024
+"""Octets. Relays cut or refuse longer headers (Postfix, header_size_limit: 102,400)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +40,12 @@ def from_entry(raw: bytes, limits: Limits) -> Email:
     """The mail in the exact octets of a list entry or a spool record. Raises `Unsendable`."""
     if len(raw) > limits.mail:
         raise Unsendable("too_large", f"{len(raw)} octets, more than the limit of {limits.mail}")
-    fields, _ = payload.read(raw)
+    fields, trailing = payload.read(raw)
+    if trailing:
+        logger.warning("an entry of %d octets: the last %d follow its value and are ignored", len(raw), trailing)
     return Email(
         to=_recipients(_field(fields, b"to"), limits),
-        subject=_text(fields, b"subject"),
+        subject=_subject(_text(fields, b"subject")),
         body=_text(fields, b"body"),
     )
 
@@ -49,11 +58,20 @@ def from_arguments(to: Any, subject: Any, body: Any, limits: Limits) -> Email:
     mailboxes = _unique(_argument_mailboxes(to))
     if not mailboxes:
         raise Unsendable("no_recipient", "to: no recipient")
-    email = Email(mailboxes, _utf8(subject, "subject"), _utf8(body, "body"))
-    if len(email.body) + len(email.subject) > limits.mail:
-        raise Unsendable("too_large", f"more than the limit of {limits.mail} octets")
+    email = Email(mailboxes, _subject(_utf8(subject, "subject")), _utf8(body, "body"))
     _check_size(mailboxes, limits)
+    if _size_as_entry(email, subject, body, limits) > limits.mail:
+        raise Unsendable("too_large", f"more than the limit of {limits.mail} octets")
     return email
+
+
+def _size_as_entry(email: Email, subject: str, body: str, limits: Limits) -> int:
+    """The octets of the JSON that the mail becomes in the spool, or fewer where it is far from the limit."""
+    others = 64 + 8 * len(email.to) + sum(len(mailbox.address) + 6 * len(mailbox.name) for mailbox in email.to)
+    size = len(email.subject) + len(email.body)
+    if others + 6 * size <= limits.mail:  # JSON makes six octets of one at most
+        return size
+    return others + len(json.dumps([subject, body], ensure_ascii=False).encode("utf-8"))
 
 
 def _utf8(text: str, field: str) -> bytes:
@@ -101,6 +119,12 @@ def _text(fields: Mapping[bytes, Value], name: bytes) -> bytes:
     if isinstance(value, dict | Opaque):
         raise Unsendable("bad_field", f"{name.decode()}: an array, where text is expected")
     return php.text_of(value)
+
+
+def _subject(text: bytes) -> bytes:
+    if len(text) > MAX_SUBJECT:
+        raise Unsendable("too_large", f"subject: {len(text)} octets, more than {MAX_SUBJECT}")
+    return text
 
 
 def _recipients(value: Value, limits: Limits) -> tuple[Mailbox, ...]:
