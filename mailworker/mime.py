@@ -13,6 +13,7 @@ from binascii import a2b_qp, b2a_qp
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final
 
 from .address import Mailbox
@@ -22,8 +23,13 @@ from .message import Email
 _LINE_BREAKS = re.compile(rb"[\r\n]+")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 _ATOMS = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_ENCODED_WORD = re.compile(rb"=\?[^?\s]+\?([bBqQ])\?([^?\s]*)\?=")
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_ENCODED_WORD = re.compile(
+    rb"=\?(utf-8|us-ascii|iso-8859-[0-9]{1,2}|windows-125[0-8]|gb2312|gbk|gb18030|big5|iso-2022-jp|shift_jis|euc-jp"
+    rb"|euc-kr|koi8-[ru])\?(?:b\?([a-z0-9+/]*={0,2})|q\?((?:[!-<>@-^`-~_]|=[0-9a-f]{2})*))\?=",
+    re.IGNORECASE,
+)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MANY_BLANKS = b" " * 64
 _FIELD = re.compile(rb"(?:Subject|From|To|Date|Message-ID|MIME-Version|Content-[A-Za-z-]+): ")
 
 _FOLD_AT: Final = 76
@@ -64,7 +70,7 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
             _unstructured(b"Subject: ", email.subject) if email.subject else b"",
             b"From: " + _mailbox(sender) + b"\r\n",
             b"To: " + _mailboxes(email.to) + b"\r\n",
-            b"Date: " + _date(accepted_ms) + b"\r\n",
+            b"Date: " + _date(accepted_ms // 1000) + b"\r\n",
             b"Message-ID: <" + message_id.encode("ascii", "replace") + b">\r\n",
         )
     )
@@ -77,20 +83,24 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
     )
 
 
-def _date(unix_ms: int) -> bytes:
-    return format_datetime(datetime.fromtimestamp(unix_ms // 1000, UTC)).encode("ascii")
+@lru_cache(maxsize=1024)
+def _date(unix_seconds: int) -> bytes:
+    return format_datetime(datetime.fromtimestamp(unix_seconds, UTC)).encode("ascii")
 
 
 def _quoted_printable(body: bytes) -> bytes:
+    # One name for all the copies: two at most are alive at once.
     if b"\r" in body:
         body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    encoded = b2a_qp(body.replace(b"\n", b"\r\n"), quotetabs=False, istext=True)
-    return encoded if encoded.endswith(b"\r\n") else encoded + b"\r\n"
+    if not body.endswith(b"\n"):
+        body += b"\n"  # also tells b2a_qp that its soft breaks are to be CRLF
+    body = body.replace(b"\n", b"\r\n")
+    return b2a_qp(body, quotetabs=False, istext=True)
 
 
 def _unstructured(name: bytes, value: bytes) -> bytes:
     text = _LINE_BREAKS.sub(b" ", value)
-    if not _goes_as_it_is(text) or text != text.strip():
+    if text != text.strip() or not _goes_as_it_is(text):
         return name + _encoded_words(text) + b"\r\n"
     if len(name) + len(text) <= _FOLD_AT:
         return name + text + b"\r\n"
@@ -98,21 +108,31 @@ def _unstructured(name: bytes, value: bytes) -> bytes:
 
 
 def _goes_as_it_is(text: bytes) -> bool:
-    """True for printable ASCII that means itself, or whose encoded words hide no control character."""
+    """True for printable ASCII that means itself, or is made of encoded words that hide no control character."""
     if not _PRINTABLE.fullmatch(text):
         return False
-    if len(text) > _FOLD_AT and max(map(len, text.split(b" "))) > _LONGEST_WORD:
+    if len(text) > _FOLD_AT and (_MANY_BLANKS in text or max(map(len, text.split(b" "))) > _LONGEST_WORD):
         return False
-    return b"=?" not in text or not any(map(_hides_control, _ENCODED_WORD.finditer(text)))
+    return b"=?" not in text or not _misleads(text)
+
+
+def _misleads(text: bytes) -> bool:
+    """True where a reader may decode something of `text` that is not plain text.
+
+    Readers are lenient, and some take a decoded CR LF for the end of the header: only words that are correct pass.
+    """
+    if b"=?" in _ENCODED_WORD.sub(b"", text):
+        return True
+    return any(map(_hides_control, _ENCODED_WORD.finditer(text)))
 
 
 def _hides_control(word: re.Match[bytes]) -> bool:
-    kind, text = word.groups()
+    charset, base64, quoted = word.groups()
     try:
-        octets = b64decode(text + b"==") if kind in b"bB" else a2b_qp(text, header=True)
-    except (Base64Error, ValueError):
+        octets = a2b_qp(quoted, header=True) if base64 is None else b64decode(base64)
+        return _CONTROL.search(octets.decode(charset.decode("ascii"), "replace")) is not None
+    except (Base64Error, LookupError):
         return True
-    return _CONTROL.search(octets) is not None
 
 
 def _folded(text: bytes, used: int) -> bytes:
