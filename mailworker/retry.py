@@ -9,6 +9,7 @@ from .smtp.replies import Reply
 
 _LATER = re.compile(r"try|retry|later|again|wait|delay|greylist|grey-list|defer|come back", re.IGNORECASE)
 _SPAN = re.compile(r"\b(\d{1,6})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b", re.IGNORECASE)
+_CLOCK = re.compile(r"\b(\d{1,2}):([0-5]\d):([0-5]\d)\b")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -89,19 +90,22 @@ def decide(
     `chance` is a random number from 0 to 1: the jitter.
     """
     final = verdict.final
+    delay = back_off(attempt, policy, chance)
+    left = policy.max_age - age
     if final is None:
-        delay = back_off(attempt, policy, chance)
-        return Deferred(delay, 0, verdict.phase, "no reply after the message was sent", in_doubt=True)
+        said = "no reply after the message was sent"
+        return Failed("expired", said) if delay > left else Deferred(delay, 0, verdict.phase, said, in_doubt=True)
     refused, later = _sort(verdict, final, recipients)
     dead = _dead_letter(refused, verdict) if refused else None
     if not later:
         return dead or Sent()
     reply = later[0][1]
     remaining = tuple(address for address, _ in later)
-    delay = max(back_off(attempt, policy, chance), asked_delay(reply.text) or 0)
-    if age + delay > policy.max_age:
+    if delay > left:
         everyone = remaining + (dead.recipients or () if dead else ())
         return Failed("expired", f"not accepted in {policy.max_age:.0f} s; last: {_said(reply)}", reply.code, everyone)
+    # Asked to wait beyond its life, a mail is tried once more at the end of it.
+    delay = min(max(delay, asked_delay(reply.text) or 0), left)
     return Deferred(delay, reply.code, verdict.phase, _said(reply), remaining, dead)
 
 
@@ -146,5 +150,8 @@ def asked_delay(text: str) -> float | None:
     """The seconds in "try again in N seconds" and its like, as greylisting relays say it; None where it is not said."""
     if not _LATER.search(text):
         return None
-    match = _SPAN.search(text)
-    return float(int(match[1]) * _UNITS[match[2][0].lower()]) if match else None
+    if match := _SPAN.search(text):
+        return float(int(match[1]) * _UNITS[match[2][0].lower()])
+    if match := _CLOCK.search(text):  # milter-greylist: "please come back in 00:05:00"
+        return float(int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]))
+    return None
