@@ -7,13 +7,13 @@ Names in the environment are these in upper case after `MAILWORKER_`. An unknown
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .address import Mailbox, parse
@@ -25,6 +25,9 @@ from .smtp.relay import Deadlines, Relay, Security
 PREFIX: Final = "MAILWORKER_"
 _SECURITY: Final = {"smtp": Security.CLEAR, "smtp+starttls": Security.STARTTLS, "smtps": Security.TLS}
 _PORTS: Final = {Security.CLEAR: 25, Security.STARTTLS: 587, Security.TLS: 465}
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
+_NUMBER: Final = re.compile(r"[0-9]{1,5}")
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 366)]
 Octets = Annotated[int, Field(gt=0, le=2**30)]
 
@@ -41,7 +44,7 @@ class Settings(BaseSettings):
     broker_url: SecretStr | None = None
 
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:25")
-    smtp_ca_file: Path | None = None
+    smtp_ca_file: FilePath | None = None
     smtp_helo: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:\[\]-]*$")] = ""
     smtp_pipelining: bool = True
     smtp_chunking: bool = True
@@ -87,15 +90,22 @@ class Settings(BaseSettings):
     @classmethod
     def _redis(cls, value: SecretStr) -> SecretStr:
         parts = _split(value.get_secret_value(), ("redis", "rediss", "unix"))
-        if parts.scheme in ("redis", "rediss"):
-            database = parts.path.strip("/")
-            if database and not database.isdigit():
-                raise ValueError("the database after the last slash must be a number")
+        database = parse_qs(parts.query).get("db", [""])[-1]
+        if parts.scheme == "unix":
+            if not parts.path.strip("/"):
+                raise ValueError("has no path of a socket")
+        else:
+            _host(parts)
+            database = database or parts.path.strip("/")
+        if database and not _NUMBER.fullmatch(database):
+            raise ValueError("the database must be a number")
         return value
 
     @field_validator("broker_url", mode="before")
     @classmethod
     def _broker(cls, value: Any) -> Any:
+        if value and not _URL.match(value):
+            raise ValueError("is not a URL")
         return value or None
 
     @model_validator(mode="after")
@@ -111,13 +121,12 @@ class Settings(BaseSettings):
     def relay(self) -> Relay:
         """Where mail goes, from `smtp_url` and its companions."""
         parts = _split(self.smtp_url.get_secret_value(), tuple(_SECURITY))
-        if not parts.hostname:
-            raise ValueError("has no host")
+        host = _host(parts)
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError("must end after host and port")
         security = _SECURITY[parts.scheme]
         return Relay(
-            host=parts.hostname,
+            host=host,
             port=parts.port or _PORTS[security],
             security=security,
             user=unquote(parts.username or ""),
@@ -164,30 +173,37 @@ class Settings(BaseSettings):
         return (self.broker_url or self.redis_url).get_secret_value()
 
 
-def _split(url: str, schemes: tuple[str, ...]) -> Any:
+def _split(url: str, schemes: tuple[str, ...]) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        port = parts.port
     except ValueError:
         raise ValueError("is not a URL; a special character in a password is written as %XX") from None
     if parts.scheme not in schemes:
         raise ValueError("must begin with " + " or ".join(f"{scheme}://" for scheme in schemes))
+    if port == 0:
+        raise ValueError("the port must be 1 to 65535")
     return parts
 
 
-def load(environment: Mapping[str, str] | None = None) -> Settings:
+def _host(parts: SplitResult) -> str:
+    if not parts.hostname:
+        raise ValueError("has no host; a special character in a password is written as %XX")
+    if not _HOST.fullmatch(parts.hostname):
+        raise ValueError("the host holds a character that no host has")
+    return parts.hostname
+
+
+def load() -> Settings:
     """The settings of this process. Raises `SettingsError`."""
-    environment = os.environ if environment is None else environment
     known = {PREFIX + name.upper() for name in Settings.model_fields} - {PREFIX + "SENDER"} | {PREFIX + "FROM"}
-    unknown = sorted(key for key in {*environment, *_env_file_keys()} if _ours(key) and key.upper() not in known)
+    unknown = sorted(key for key in {*os.environ, *_env_file_keys()} if _ours(key) and key.upper() not in known)
     if unknown:
         raise SettingsError(f"{unknown[0]}: there is no such setting")
     try:
         return Settings()
     except ValidationError as error:
         raise SettingsError(_first_line(error)) from None
-    except (OSError, ValueError) as error:
-        raise SettingsError(f".env: cannot be read: {type(error).__name__}") from None
 
 
 def _ours(key: str) -> bool:
@@ -197,7 +213,10 @@ def _ours(key: str) -> bool:
 def _env_file_keys() -> list[str]:
     from dotenv import dotenv_values  # noqa: PLC0415 - only where there is a file
 
-    return list(dotenv_values(".env")) if Path(".env").is_file() else []
+    try:
+        return list(dotenv_values(".env")) if Path(".env").is_file() else []
+    except (OSError, ValueError) as error:
+        raise SettingsError(f".env: cannot be read: {type(error).__name__}") from None
 
 
 def _first_line(error: ValidationError) -> str:
