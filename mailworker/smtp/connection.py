@@ -9,14 +9,21 @@ from __future__ import annotations
 import base64
 import contextlib
 import hmac
+import math
+import select
 import socket
 import ssl
 import time
+from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any, Final
 
 from ..errors import SmtpError
 from .relay import Relay, Security
 from .replies import Reply, ReplyReader
+
+LARGE: Final = 64 * 1024
+"""Octets above which joining for the sake of one segment costs more than it saves."""
 
 
 class Connection:
@@ -27,7 +34,18 @@ class Connection:
         self.sock = sock
         self.replies = ReplyReader(sock)
         self.extensions: dict[str, str] = {}
+        self.secure = False
         self.mails = 0
+        """Mails begun, whatever became of them."""
+        self.accepted = 0
+        """Mails that the relay took."""
+        self.clean = True
+        """The last transaction ended well, so that MAIL may follow without RSET."""
+        self.written = 0
+        """Octets of the last `write` that left this process."""
+        self.mistrusted: set[str] = set()
+        """Extensions that the relay announced and does not know: the next connection goes without."""
+        self.good_bye = False
         self.used_at = time.monotonic()
         self.broken = False
 
@@ -43,6 +61,11 @@ class Connection:
         """BDAT in the same write as MAIL and RCPT, which needs both extensions."""
         return self.relay.chunking and self.pipelining and self.has("CHUNKING")
 
+    @property
+    def ended_by_relay(self) -> bool:
+        """It said 421, closed or reset; False where it is good, late or talks nonsense."""
+        return self.good_bye or self.replies.closed
+
     def reusable(self) -> bool:
         """True where the next mail may go over this connection."""
         return (
@@ -52,29 +75,91 @@ class Connection:
             and not self.replies.stale()
         )
 
-    def write(self, octets: bytes, phase: str, seconds: float) -> None:
-        """Raises `SmtpError` with code 0; then nobody knows how much arrived."""
+    def write(self, parts: Sequence[bytes], phase: str, seconds: float) -> None:
+        """All parts within the deadline, taking in replies meanwhile: neither side ever waits for the other to read
+        (RFC 2920, 3.1). Large parts are not copied.
+
+        Raises `SmtpError` with code 0; then `written` says how much may have arrived.
+        """
+        deadline = time.monotonic() + seconds
+        self.written = 0
         try:
-            self.sock.settimeout(seconds)
-            self.sock.sendall(octets)
-        except TimeoutError:
-            raise SmtpError(phase, 0, "the relay did not read in time") from None
+            self.sock.settimeout(0)
+            for packet in _packets(parts):
+                self._write(memoryview(packet), phase, deadline)
+        except SmtpError:
+            raise
         except OSError as error:
-            raise SmtpError(phase, 0, f"connection lost ({type(error).__name__})") from error
+            self.replies.last_words()
+            raise SmtpError(phase, 0, f"the relay closed the connection ({type(error).__name__})") from error
+
+    def _write(self, octets: memoryview, phase: str, deadline: float) -> None:
+        while octets:
+            events = select.POLLIN | select.POLLOUT
+            try:
+                sent = self.sock.send(octets)
+            except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError):
+                self._wait(events, phase, deadline)
+            except ssl.SSLWantReadError:
+                self._wait(select.POLLIN, phase, deadline)
+            else:
+                self.written += sent
+                octets = octets[sent:]
+
+    def _wait(self, events: int, phase: str, deadline: float) -> None:
+        """Until the socket takes more, or has something to read, which is then taken in."""
+        poll = select.poll()
+        poll.register(self.sock, events)
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(math.ceil(left * 1000)):
+            raise SmtpError(phase, 0, "the relay did not read in time")
+        self.replies.collect()
+        if self.replies.closed:
+            raise SmtpError(phase, 0, "the relay closed the connection")
+        if self.replies.overflows():
+            raise SmtpError(phase, 0, "the relay answers without end")
+
+    def reply(self, phase: str) -> Reply:
+        """The reply to a command.
+
+        Raises `SmtpError` with its code where the relay says good-bye (421: RFC 5321, 3.8), which it may at any
+        time; it then reads nothing of what is still on its way.
+        """
+        reply = self.replies.read(phase, self.relay.deadlines.reply)
+        if reply.code == 421:
+            self.good_bye = True
+            raise SmtpError(phase, 421, reply.text)
+        return reply
 
     def command(self, line: str, phase: str) -> Reply:
-        seconds = self.relay.deadlines.reply
-        self.write(line.encode("utf-8") + b"\r\n", phase, seconds)
-        return self.replies.read(phase, seconds)
+        self.write([line.encode("utf-8") + b"\r\n"], phase, self.relay.deadlines.reply)
+        return self.reply(phase)
 
     def close(self, polite: bool = True) -> None:
         """Says QUIT where that makes sense, and does not wait for the answer. Never raises."""
-        with contextlib.suppress(OSError, SmtpError):
+        with contextlib.suppress(OSError):
             if polite and not self.broken:
-                self.write(b"QUIT\r\n", "QUIT", 1)
+                self.write([b"QUIT\r\n"], "QUIT", 1)
         with contextlib.suppress(OSError):
             self.sock.close()
         self.broken = True
+
+
+def _packets(parts: Sequence[bytes]) -> Iterator[bytes]:
+    """Small parts joined, so that a small mail is one segment; a large one as it is."""
+    small: list[bytes] = []
+    size = 0
+    for part in parts:
+        if size + len(part) > LARGE and small:
+            yield b"".join(small)
+            small, size = [], 0
+        if len(part) > LARGE:
+            yield part
+        else:
+            small.append(part)
+            size += len(part)
+    if small:
+        yield b"".join(small)
 
 
 def open_connection(relay: Relay) -> Connection:
@@ -83,7 +168,7 @@ def open_connection(relay: Relay) -> Connection:
     try:
         if relay.security is Security.TLS:
             _secure(connection)
-        _expect(connection.replies.read("greeting", relay.deadlines.reply), "greeting")
+        _expect(connection.reply("greeting"), "greeting")
         _hello(connection)
         if relay.security is Security.STARTTLS:
             _starttls(connection)
@@ -96,15 +181,36 @@ def open_connection(relay: Relay) -> Connection:
 
 
 def _connect(relay: Relay) -> socket.socket:
+    """One of the relay's addresses, all of them within one deadline."""
+    deadline = time.monotonic() + relay.deadlines.connect
+    failure = SmtpError("connect", 0, "no connection in time")
+    for family, kind, protocol, _, address in _addresses(relay):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(left)
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        except BaseException as error:
+            sock.close()
+            if not isinstance(error, OSError):
+                raise
+            if not isinstance(error, TimeoutError):
+                failure = SmtpError("connect", 0, error.strerror or type(error).__name__)
+        else:
+            return sock
+    raise failure
+
+
+def _addresses(relay: Relay) -> list[tuple[Any, ...]]:
     try:
-        sock = socket.create_connection((relay.host, relay.port), timeout=relay.deadlines.connect)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    except TimeoutError:
-        raise SmtpError("connect", 0, "no connection in time") from None
-    except OSError as error:
-        raise SmtpError("connect", 0, error.strerror or type(error).__name__) from error
-    return sock
+        return list(socket.getaddrinfo(relay.host, relay.port, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError) as error:
+        text = getattr(error, "strerror", None) or "not a host name"
+        raise SmtpError("connect", 0, text) from error
 
 
 @cache
@@ -131,6 +237,7 @@ def _secure(connection: Connection) -> None:
         raise SmtpError("TLS", 0, f"hand-shake failed ({type(error).__name__})") from error
     # A new reader: what came in clear text before the hand-shake must not count as an answer inside it.
     connection.replies = ReplyReader(connection.sock)
+    connection.secure = True
 
 
 def _expect(reply: Reply, phase: str, configuration: bool = False) -> Reply:
@@ -143,12 +250,12 @@ def _hello(connection: Connection) -> None:
     name = connection.relay.helo or _own_name(connection.sock)
     reply = connection.command(f"EHLO {name}", "EHLO")
     if reply.code in (500, 502, 504):
-        reply = connection.command(f"HELO {name}", "HELO")
         connection.extensions = {}
-        _expect(reply, "HELO")
+        _expect(connection.command(f"HELO {name}", "HELO"), "HELO")
         return
     _expect(reply, "EHLO")
-    lines = (line.partition(" ") for line in reply.text.split("\n")[1:])
+    # Some old relays announce "AUTH=LOGIN", from before the keyword was settled.
+    lines = (line.replace("=", " ", 1).partition(" ") for line in reply.text.split("\n")[1:])
     connection.extensions = {keyword.upper(): parameters for keyword, _, parameters in lines}
 
 
@@ -167,30 +274,44 @@ def _starttls(connection: Connection) -> None:
 
 
 def _log_in(connection: Connection) -> None:
-    user, password = connection.relay.user, connection.relay.password
+    """With the first mechanism that both sides know.
+
+    In clear text CRAM-MD5 goes first, which does not show the password; inside TLS PLAIN, which any relay can check.
+    """
     offered = connection.extensions.get("AUTH", "").upper().split()
-    if "CRAM-MD5" in offered:
-        _cram_md5(connection, user, password)
-    elif "PLAIN" in offered:
-        token = _base64(f"\0{user}\0{password}".encode())
-        _expect(connection.command(f"AUTH PLAIN {token}", "AUTH"), "AUTH", configuration=True)
-    elif "LOGIN" in offered:
-        _expect(connection.command("AUTH LOGIN", "AUTH"), "AUTH", configuration=True)
-        _expect(connection.command(_base64(user.encode()), "AUTH"), "AUTH", configuration=True)
-        _expect(connection.command(_base64(password.encode()), "AUTH"), "AUTH", configuration=True)
-    else:
-        raise SmtpError("AUTH", 0, "the relay offers neither CRAM-MD5, PLAIN nor LOGIN", configuration=True)
+    ways = {"PLAIN": _plain, "LOGIN": _login, "CRAM-MD5": _cram_md5}
+    wanted = list(ways) if connection.secure else ["CRAM-MD5", "PLAIN", "LOGIN"]
+    for mechanism in wanted:
+        if mechanism in offered:
+            reply = ways[mechanism](connection, connection.relay.user, connection.relay.password)
+            _expect(reply, "AUTH", configuration=True)
+            return
+    raise SmtpError("AUTH", 0, "the relay offers neither CRAM-MD5, PLAIN nor LOGIN", configuration=True)
 
 
-def _cram_md5(connection: Connection, user: str, password: str) -> None:
-    challenge = _expect(connection.command("AUTH CRAM-MD5", "AUTH"), "AUTH", configuration=True)
+def _plain(connection: Connection, user: str, password: str) -> Reply:
+    token = _base64(f"\0{user}\0{password}".encode())
+    return connection.command(f"AUTH PLAIN {token}", "AUTH")
+
+
+def _login(connection: Connection, user: str, password: str) -> Reply:
+    for line in ("AUTH LOGIN", _base64(user.encode())):
+        reply = connection.command(line, "AUTH")
+        if not reply.intermediate:
+            return reply
+    return connection.command(_base64(password.encode()), "AUTH")
+
+
+def _cram_md5(connection: Connection, user: str, password: str) -> Reply:
+    challenge = connection.command("AUTH CRAM-MD5", "AUTH")
+    if not challenge.intermediate:
+        return challenge
     try:
         nonce = base64.b64decode(challenge.text, validate=True)
     except ValueError:
         raise SmtpError("AUTH", 0, "the relay's CRAM-MD5 challenge is not base64") from None
     digest = hmac.new(password.encode(), nonce, "md5").hexdigest()
-    answer = _base64(f"{user} {digest}".encode())
-    _expect(connection.command(answer, "AUTH"), "AUTH", configuration=True)
+    return connection.command(_base64(f"{user} {digest}".encode()), "AUTH")
 
 
 def _base64(octets: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,9 @@ from typing import Final
 from ..errors import SmtpError
 
 MAX_REPLY: Final = 64 * 1024
+MAX_UNREAD: Final = 8 * 1024 * 1024
+"""Octets of replies that are kept while a long group of commands is still being written."""
+
 _LINE = re.compile(rb"([2-5][0-9][0-9])([ -]|$)(.*)", re.DOTALL)
 
 
@@ -23,7 +27,12 @@ class Reply:
 
     @property
     def positive(self) -> bool:
-        return self.code < 400
+        """Done. What asks for more (3xx) is not: a 354 in the wrong place must never count as a mail taken."""
+        return self.code < 300
+
+    @property
+    def intermediate(self) -> bool:
+        return 300 <= self.code < 400
 
     @property
     def transient(self) -> bool:
@@ -35,6 +44,8 @@ class ReplyReader:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.closed = False
+        """The relay has closed or reset the connection, or nothing more is wanted from it."""
         self._buffer = bytearray()
 
     @property
@@ -44,17 +55,33 @@ class ReplyReader:
 
     def stale(self) -> bool:
         """True where the relay has closed, or said something nobody asked for, while the connection was idle."""
-        if self._buffer:
-            return True
-        self.sock.settimeout(0)
+        self.collect()
+        return self.closed or bool(self._buffer)
+
+    def collect(self) -> None:
+        """Takes in what is here now, and does not wait."""
+        if self.closed:
+            return
         try:
-            self._buffer += self.sock.recv(4096)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError as error:
-            # A TLS socket has its own way to say that nothing is there.
-            return type(error).__name__ != "SSLWantReadError"
-        return True
+            self.sock.settimeout(0)
+            received = self.sock.recv(65536)
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
+            return
+        except OSError:
+            received = b""
+        self.closed = not received
+        self._buffer += received
+
+    def last_words(self) -> None:
+        """Takes in all that is here; from now on there is nothing but that."""
+        size = -1
+        while not self.closed and size < len(self._buffer) < MAX_UNREAD:
+            size = len(self._buffer)
+            self.collect()
+        self.closed = True
+
+    def overflows(self) -> bool:
+        return len(self._buffer) > MAX_UNREAD
 
     def read(self, phase: str, seconds: float) -> Reply:
         """The next reply.
@@ -89,6 +116,8 @@ class ReplyReader:
 
     def _receive(self, phase: str, deadline: float) -> bytes:
         left = deadline - time.monotonic()
+        if self.closed:
+            raise SmtpError(phase, 0, "the relay closed the connection")
         if left <= 0:
             raise SmtpError(phase, 0, "no reply in time")
         try:
@@ -97,7 +126,9 @@ class ReplyReader:
         except TimeoutError:
             raise SmtpError(phase, 0, "no reply in time") from None
         except OSError as error:
-            raise SmtpError(phase, 0, f"connection lost ({type(error).__name__})") from error
+            self.closed = True
+            raise SmtpError(phase, 0, f"the relay closed the connection ({type(error).__name__})") from error
         if not received:
+            self.closed = True
             raise SmtpError(phase, 0, "the relay closed the connection")
         return received

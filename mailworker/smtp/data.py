@@ -1,0 +1,170 @@
+"""Without CHUNKING (RFC 5321, 3.3): MAIL, RCPT…, DATA, the content, the dot.
+
+With PIPELINING the content of one mail and MAIL, RCPT… and DATA of the next leave in one write (RFC 2920, 3.1): a
+stream of mails costs a round trip each. Without, every command waits for its reply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..errors import SmtpError
+from ..mime import Envelope
+from ..retry import Verdict
+from .connection import Connection
+from .replies import Reply
+from .transaction import (
+    Journal,
+    Opening,
+    Outgoing,
+    begin,
+    give_back,
+    in_step,
+    next_mail,
+    patience,
+    read_final,
+    read_mail,
+    read_recipients,
+    read_reset,
+)
+
+
+def one_by_one(connection: Connection, journal: Journal) -> None:
+    """Sends until the journal has no more, or the connection has carried its share.
+
+    Raises `SmtpError`; then a committed mail without a verdict is in doubt. Returns with the connection closed where
+    the journal forbids a mail that the relay waits for: there is no other way out of DATA.
+    """
+    opened = _open_next(connection, journal)
+    while opened is not None:
+        mail, opening = opened
+        if not opening.accepted or opening.data is None or not opening.data.intermediate:
+            _refused(connection, journal, mail, opening)
+            opened = _open_next(connection, journal)
+        elif journal.commit([mail]):
+            opened = _send(connection, journal, mail, opening)
+        else:
+            connection.close(polite=False)
+            opened = None
+
+
+_Opened = tuple[Outgoing, Opening]
+
+
+def _open_next(connection: Connection, journal: Journal) -> _Opened | None:
+    mail = next_mail(connection, journal)
+    if mail is None:
+        return None
+    reset, lines = begin(connection, mail.envelope)
+    with _not_its_fault(journal, mail):
+        if not connection.pipelining:
+            return mail, _ask(connection, lines, reset)
+        group = _group(lines)
+        connection.write([group], "MAIL", patience(connection, len(group)))
+        return mail, _read_opening(connection, mail.envelope, reset)
+
+
+@contextlib.contextmanager
+def _not_its_fault(journal: Journal, mail: Outgoing | None) -> Iterator[None]:
+    """Gives back a mail that is not committed when the relay says that it ends the session."""
+    try:
+        yield
+    except SmtpError as error:
+        if error.code and mail is not None:
+            journal.again(mail)
+        raise
+
+
+def _group(lines: list[str]) -> bytes:
+    return "\r\n".join([*lines, "DATA", ""]).encode("utf-8")
+
+
+def _read_opening(connection: Connection, envelope: Envelope, reset: bool) -> Opening:
+    if reset:
+        read_reset(connection)
+    mail = read_mail(connection)
+    recipients = read_recipients(connection, envelope)
+    return Opening(mail, recipients, _go_ahead(connection))
+
+
+def _ask(connection: Connection, lines: list[str], reset: bool) -> Opening:
+    """The same, one command at a time, and no further than there is a use in it."""
+    if reset:
+        _say(connection, lines[0], "MAIL")
+        read_reset(connection)
+    _say(connection, lines[reset], "MAIL")
+    mail = read_mail(connection)
+    recipients: list[Reply] = []
+    for line in lines[reset + 1 :] if mail.positive else ():
+        recipients.append(in_step(connection.command(line, "RCPT"), "RCPT"))
+    opening = Opening(mail, tuple(recipients))
+    if not opening.accepted:
+        return opening
+    _say(connection, "DATA", "DATA")
+    return replace(opening, data=_go_ahead(connection))
+
+
+def _say(connection: Connection, line: str, phase: str) -> None:
+    connection.write([line.encode("utf-8") + b"\r\n"], phase, connection.relay.deadlines.reply)
+
+
+def _go_ahead(connection: Connection) -> Reply:
+    """354, or a refusal."""
+    reply = connection.reply("DATA")
+    if reply.positive:
+        raise SmtpError("DATA", 0, f"the relay is out of step: {reply.code}")
+    return reply
+
+
+def _refused(connection: Connection, journal: Journal, mail: Outgoing, opening: Opening) -> None:
+    if opening.accepted and opening.data is not None:
+        journal.done(mail, Verdict(opening.recipients, opening.data, "DATA"))
+    else:
+        journal.done(mail, opening.refusal())
+        if opening.data is not None and opening.data.intermediate:
+            # It waits for a message to nobody: end that at once (RFC 2920, 3.1).
+            connection.write([b".\r\n"], "DATA", connection.relay.deadlines.reply)
+            connection.reply("DATA")
+
+
+def _send(connection: Connection, journal: Journal, mail: Outgoing, opening: Opening) -> _Opened | None:
+    """The content and, where the relay can do that, the opening of the next mail with it."""
+    parts = _stuffed(mail.envelope.data)
+    size = sum(map(len, parts))
+    connection.clean = True  # the dot ends the transaction, whatever the reply (RFC 5321, 4.1.1.4)
+    following = next_mail(connection, journal) if connection.pipelining else None
+    reset = False
+    if following is not None:
+        reset, lines = begin(connection, following.envelope)
+        parts.append(_group(lines))
+    try:
+        final = _write_content(connection, parts, size)
+    except SmtpError:
+        if connection.written < size:
+            journal.done(mail, Verdict((), None, "content"))
+        give_back(journal, [following] if following else [])
+        raise
+    journal.done(mail, Verdict(opening.recipients, final, "message"))
+    with _not_its_fault(journal, following):
+        if connection.good_bye:
+            raise SmtpError("message", final.code, final.text)
+        if following is not None:
+            return following, _read_opening(connection, following.envelope, reset)
+    return _open_next(connection, journal)
+
+
+def _stuffed(data: bytes) -> list[bytes]:
+    """The content with its dots doubled and the dot behind it (RFC 5321, 4.5.2). No copy where there is no such dot."""
+    return [b"." if data.startswith(b".") else b"", data.replace(b"\r\n.", b"\r\n.."), b".\r\n"]
+
+
+def _write_content(connection: Connection, parts: list[bytes], size: int) -> Reply:
+    try:
+        connection.write(parts, "message", patience(connection, size))
+    except SmtpError:
+        if connection.written < size:
+            raise
+        connection.replies.last_words()  # the mail left as a whole: its reply may be here
+    return read_final(connection)

@@ -1,0 +1,147 @@
+"""One mail transaction (RFC 5321, 3.3), as both ways of sending it see it: what is said, and what the answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from ..errors import SmtpError
+from ..mime import Envelope
+from ..retry import Verdict
+from .connection import Connection
+from .replies import Reply
+
+SLOWEST: Final = 50_000
+"""Octets a second that a relay has to read at least, on top of the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    id: str
+    envelope: Envelope
+
+
+class Journal(Protocol):
+    def next(self, count: int) -> list[Outgoing]:
+        """Up to `count` mails more; none when there are no more, or the caller is to stop."""
+
+    def commit(self, mails: list[Outgoing]) -> list[Outgoing]:
+        """Marks these as about to be sent, and gives back those that still may be."""
+
+    def done(self, mail: Outgoing, verdict: Verdict) -> None:
+        """The relay's verdict, committed or not. A committed mail without one is in doubt."""
+
+    def again(self, mail: Outgoing) -> None:
+        """This mail was certainly not sent, committed or not, and is not to blame: it comes again from `next`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The replies to MAIL, to each RCPT that was said, and to DATA where that was said."""
+
+    mail: Reply
+    recipients: tuple[Reply, ...]
+    data: Reply | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """True where somebody is left to get the content."""
+        return self.mail.positive and any(reply.positive for reply in self.recipients)
+
+    def refusal(self) -> Verdict:
+        """The verdict where nobody is left."""
+        if not self.mail.positive or not self.recipients:
+            return Verdict((), self.mail, "MAIL")
+        return Verdict(self.recipients, self.recipients[-1], "RCPT")
+
+
+def next_mail(connection: Connection, journal: Journal, waiting: int = 0) -> Outgoing | None:
+    """The next mail that this relay can take, by what it announced; the others get their verdict here.
+
+    None when the journal has no more, or the connection's share is used up, `waiting` mails that are not yet begun
+    counted in.
+    """
+    while connection.mails + waiting < connection.relay.mails:
+        mails = journal.next(1)
+        if not mails:
+            break
+        verdict = _refused_by_announcement(connection, mails[0].envelope)
+        if verdict is None:
+            return mails[0]
+        journal.done(mails[0], verdict)
+    return None
+
+
+def _refused_by_announcement(connection: Connection, envelope: Envelope) -> Verdict | None:
+    if envelope.smtputf8 and not connection.has("SMTPUTF8"):
+        return Verdict((), Reply(550, "the address needs SMTPUTF8, which the relay does not offer"), "SMTPUTF8")
+    limit = connection.extensions.get("SIZE", "")
+    if limit.isdecimal() and 0 < int(limit) < len(envelope.data):  # RFC 1870, 4: 0 is no limit
+        return Verdict((), Reply(552, f"{len(envelope.data)} octets, and the relay takes {limit}"), "message")
+    return None
+
+
+def begin(connection: Connection, envelope: Envelope) -> tuple[bool, list[str]]:
+    """Counts the mail, and says whether RSET is due, and the commands: RSET where due, MAIL, RCPT….
+
+    RSET goes before every MAIL whose predecessor has not been taken, or not yet: after a failed BDAT the relay's state
+    is indeterminate (RFC 3030, 2), and recipients left over from one mail must never get the next.
+    """
+    reset = not connection.clean
+    connection.clean = False
+    connection.mails += 1
+    size = f" SIZE={len(envelope.data)}" if connection.has("SIZE") else ""
+    utf8 = ""
+    if envelope.smtputf8:
+        utf8 = " BODY=8BITMIME SMTPUTF8" if connection.has("8BITMIME") else " SMTPUTF8"
+    return reset, [
+        *["RSET"] * reset,
+        f"MAIL FROM:<{envelope.sender}>{size}{utf8}",
+        *[f"RCPT TO:<{recipient}>" for recipient in envelope.recipients],
+    ]
+
+
+def read_reset(connection: Connection) -> None:
+    """Its phase is that of MAIL, with which it left: the first word to a connection that may have died."""
+    reply = connection.reply("MAIL")
+    if not reply.positive:
+        raise SmtpError("MAIL", reply.code, reply.text)
+
+
+def read_mail(connection: Connection) -> Reply:
+    """Raises `SmtpError` where the relay wants a login or encryption first: that is no mail's fault."""
+    reply = connection.reply("MAIL")
+    if reply.code in (530, 538):  # RFC 4954, 6
+        raise SmtpError("MAIL", reply.code, reply.text, configuration=True)
+    return in_step(reply, "MAIL")
+
+
+def read_recipients(connection: Connection, envelope: Envelope) -> tuple[Reply, ...]:
+    return tuple(in_step(connection.reply("RCPT"), "RCPT") for _ in envelope.recipients)
+
+
+def read_final(connection: Connection) -> Reply:
+    """The reply to the content. 421 is a verdict here, after which the caller looks at `good_bye`."""
+    reply = in_step(connection.replies.read("message", connection.relay.deadlines.final), "message")
+    connection.good_bye = reply.code == 421
+    connection.accepted += reply.positive
+    return reply
+
+
+def in_step(reply: Reply, phase: str) -> Reply:
+    """Raises `SmtpError` for a reply that answers another command than this one."""
+    if reply.intermediate:
+        raise SmtpError(phase, 0, f"the relay is out of step: {reply.code}")
+    return reply
+
+
+def give_back(journal: Journal, mails: Iterable[Outgoing]) -> None:
+    """Mails of which nothing left, in the order in which they came."""
+    for mail in reversed(list(mails)):
+        journal.again(mail)
+
+
+def patience(connection: Connection, size: int) -> float:
+    """Seconds in which a relay has to read so many octets."""
+    return connection.relay.deadlines.final + size / SLOWEST

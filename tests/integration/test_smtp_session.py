@@ -1,0 +1,486 @@
+"""Sending over an open connection: what goes over the wire, in how many round trips, and who gets which verdict."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from mailworker.errors import SmtpError
+from mailworker.mime import Envelope
+from mailworker.smtp import session
+from mailworker.smtp.connection import open_connection
+from mailworker.smtp.session import Outgoing
+
+from . import smtp_server as behave
+from .smtp_client import Journal, mail, mails, relay_of, send, send_all
+from .smtp_server import EXTENSIONS, Mail, Session, SmtpServer, after, answer, at, each, where, without
+
+STREAMING = EXTENSIONS
+PIPELINED = without("CHUNKING")
+STEP_BY_STEP = without("CHUNKING", "PIPELINING")
+WAYS = pytest.mark.parametrize("extensions", [STREAMING, PIPELINED, STEP_BY_STEP], ids=["bdat", "pipelined", "steps"])
+
+
+def ids(server: SmtpServer) -> list[str]:
+    """The mails that the server took, by their Message-ID."""
+    return [_id(item) for item in server.mails]
+
+
+def _id(item: Mail) -> str:
+    return item.data.split(b"Message-ID: <")[1].split(b"@")[0].decode()
+
+
+# The wire.
+
+
+def test_with_chunking_a_mail_is_one_write() -> None:
+    with SmtpServer() as server:
+        send_all(server, [mail("a", "b@c.d", "e@f.g")])
+        assert server.commands()[1:5] == [
+            "MAIL FROM:<site@example.com> SIZE=35",
+            "RCPT TO:<b@c.d>",
+            "RCPT TO:<e@f.g>",
+            "BDAT 35 LAST",
+        ]
+
+
+def test_a_stream_of_mails_resets_before_each_that_follows_an_unanswered_one() -> None:
+    with SmtpServer(round_trip=0.02) as server:
+        send_all(server, mails(3), window=4)
+        verbs = [line.split()[0] for line in server.commands()]
+    assert verbs[1:12] == ["MAIL", "RCPT", "BDAT", "RSET", "MAIL", "RCPT", "BDAT", "RSET", "MAIL", "RCPT", "BDAT"]
+
+
+def test_without_chunking_the_next_mail_is_opened_with_the_content_of_the_last() -> None:
+    with SmtpServer(extensions=PIPELINED) as server:
+        send_all(server, mails(3))
+        verbs = [line.split()[0] for line in server.commands()]
+    assert verbs == ["EHLO", *["MAIL", "RCPT", "DATA"] * 3, "QUIT"]
+
+
+@WAYS
+@pytest.mark.parametrize("pace", ["grouped", "each", "octets"])
+def test_replies_are_read_however_they_are_cut(extensions: tuple[str, ...], pace: str) -> None:
+    with SmtpServer(extensions=extensions, pace=pace) as server:
+        journal = send_all(server, mails(10))
+        assert ids(server) == [f"m{number}" for number in range(10)]
+    assert set(journal.codes.values()) == {250}
+
+
+@WAYS
+def test_multi_line_replies_are_one_reply(extensions: tuple[str, ...]) -> None:
+    many = behave.raw(b"250-2.1.0 so\r\n250-2.1.0 and\r\n250 2.1.0 so\r\n")
+    with SmtpServer(
+        {"message": behave.at(1, behave.raw(b"451-4.3.0 not\r\n451 now\r\n"))}, extensions=extensions
+    ) as server:
+        server.script["QUIT"] = many
+        journal = send_all(server, mails(2))
+    assert journal.codes == {"m0": 451, "m1": 250}
+    assert journal.verdicts["m0"].final.text == "4.3.0 not\nnow"  # type: ignore[union-attr]
+
+
+# Round trips.
+
+
+@pytest.mark.parametrize(("extensions", "turns"), [(STREAMING, 1), (PIPELINED, 2), (STEP_BY_STEP, 4)])
+def test_a_mail_alone_costs_as_few_round_trips_as_the_relay_allows(extensions: tuple[str, ...], turns: int) -> None:
+    with (
+        SmtpServer(extensions=extensions, round_trip=0.04) as server,
+        closing(open_connection(relay_of(server))) as connection,
+    ):
+        for name in ("first", "second"):
+            before, begun = server.turns, time.monotonic()
+            send(connection, [mail(name)])
+            seconds = time.monotonic() - begun
+            assert server.turns - before == turns
+            assert seconds >= turns * 0.04
+
+
+def test_a_stream_hardly_waits_for_the_distance() -> None:
+    with (
+        SmtpServer(round_trip=0.04) as server,
+        closing(open_connection(relay_of(server, window=16))) as connection,
+    ):
+        begun = time.monotonic()
+        send(connection, mails(96))
+        assert time.monotonic() - begun < 96 * 0.04 / 4
+        assert len(server.mails) == 96
+
+
+def test_a_stream_without_chunking_costs_one_round_trip_a_mail() -> None:
+    with (
+        SmtpServer(extensions=PIPELINED, round_trip=0.04) as server,
+        closing(open_connection(relay_of(server))) as connection,
+    ):
+        before = server.turns
+        send(connection, mails(20))
+        assert server.turns - before == 21
+
+
+# The window.
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 16])
+def test_never_more_than_a_window_of_mails_is_committed_and_unanswered(window: int) -> None:
+    with (
+        SmtpServer(round_trip=0.005) as server,
+        closing(open_connection(relay_of(server, window=window))) as connection,
+    ):
+        journal = Journal(mails(40), window=window)
+        session.send(connection, journal)
+        assert len(journal.verdicts) == 40
+        assert len(server.mails) == 40
+
+
+def test_the_content_that_is_under_way_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailworker.smtp.bdat.UNDER_WAY", 250_000)
+    large = [mail(f"m{number}", data=b"x" * 99_998 + b"\r\n") for number in range(10)]
+    with SmtpServer() as server, closing(open_connection(relay_of(server, window=10))) as connection:
+        journal = Journal(large, window=3)
+        session.send(connection, journal)
+        assert len(server.mails) == 10
+        assert max(map(len, journal.commits)) == 3
+
+
+@WAYS
+def test_a_mail_is_committed_before_its_content_leaves_and_no_sooner(extensions: tuple[str, ...]) -> None:
+    contents: list[set[str]] = []
+    answers: list[int] = []
+    with (
+        SmtpServer(extensions=extensions) as server,
+        closing(open_connection(relay_of(server, window=1))) as connection,
+    ):
+        journal = Journal(mails(4))
+        server.script["content"] = lambda session, way: contents.append({*journal.committed, *journal.verdicts})  # type: ignore[func-returns-value]
+        journal.on_commit = lambda names: answers.append(sum(b"354" in line.octets for line in list(server.lines)))
+        session.send(connection, journal)
+    assert contents == [{f"m{number}" for number in range(count + 1)} for count in range(4)]
+    if extensions != STREAMING:
+        assert answers == [1, 2, 3, 4]
+
+
+@WAYS
+def test_a_mail_whose_commit_is_refused_does_not_leave(extensions: tuple[str, ...]) -> None:
+    """Somebody else has taken it over. Where DATA is open there is no way back but to close."""
+    with SmtpServer(extensions=extensions) as server:
+        connection = open_connection(relay_of(server))
+        journal = Journal(mails(5))
+        journal.forbidden = {"m2"}
+        session.send(connection, journal)
+        if extensions == STREAMING:
+            assert not connection.broken
+        else:
+            assert connection.broken
+            session.send(open_connection(relay_of(server)), journal)
+        assert ids(server) == ["m0", "m1", "m3", "m4"]
+    assert journal.in_doubt == []
+    assert "m2" not in journal.verdicts
+
+
+# Verdicts.
+
+
+@WAYS
+def test_each_recipient_gets_its_own_reply(extensions: tuple[str, ...]) -> None:
+    script = {"RCPT": each(where("later", answer(450, "grey")), where("never", answer(550, "who?")))}
+    todo = [mail("x", "a@test"), mail("y", "later@test", "b@test", "never@test"), mail("z", "c@test")]
+    with SmtpServer(script, extensions=extensions) as server:
+        journal = send_all(server, todo)
+        assert [item.recipients for item in server.mails] == [("a@test",), ("b@test",), ("c@test",)]
+        assert server.connections == 1
+    assert [reply.code for reply in journal.verdicts["y"].recipients] == [450, 250, 550]
+    assert [reply.text for reply in journal.verdicts["y"].recipients][::2] == ["grey", "who?"]
+    assert journal.codes == {"x": 250, "y": 250, "z": 250}
+    assert {verdict.phase for verdict in journal.verdicts.values()} == {"message"}
+
+
+@WAYS
+def test_a_mail_that_all_refuse_says_so_and_the_next_goes_well(extensions: tuple[str, ...]) -> None:
+    script = {"RCPT": each(where("later", answer(450)), where("never", answer(550)))}
+    todo = [mail("x", "never@test", "later@test"), mail("y"), mail("z", "later@test", "never@test"), *mails(3)]
+    with SmtpServer(script, extensions=extensions) as server:
+        journal = send_all(server, todo)
+        assert ids(server) == ["y", "m0", "m1", "m2"]
+        assert server.connections == 1
+    assert [reply.code for reply in journal.verdicts["x"].recipients] == [550, 450]
+    assert {name: verdict.phase for name, verdict in journal.verdicts.items() if name in "xz"} == {
+        "x": "RCPT",
+        "z": "RCPT",
+    }
+
+
+@WAYS
+@pytest.mark.parametrize("code", [451, 552])
+def test_a_mail_whose_sender_is_refused_says_so_and_the_next_goes_well(extensions: tuple[str, ...], code: int) -> None:
+    with SmtpServer({"MAIL": at(2, answer(code))}, extensions=extensions) as server:
+        journal = send_all(server, mails(5))
+        assert ids(server) == ["m0", "m2", "m3", "m4"]
+        assert server.connections == 1
+    assert journal.verdicts["m1"].phase == "MAIL"
+    assert journal.codes["m1"] == code
+
+
+@WAYS
+@pytest.mark.parametrize("code", [452, 554])
+def test_a_mail_whose_content_is_refused_says_so_and_the_next_goes_well(extensions: tuple[str, ...], code: int) -> None:
+    with SmtpServer({"message": at(2, answer(code))}, extensions=extensions) as server:
+        journal = send_all(server, mails(5))
+        assert [(item.recipients, _id(item)) for item in server.mails] == [
+            ((f"{name}@example.com",), name) for name in ("m0", "m2", "m3", "m4")
+        ]
+        assert server.connections == 1
+    assert journal.verdicts["m1"].phase == "message"
+    assert journal.codes["m1"] == code
+
+
+@pytest.mark.parametrize("extensions", [PIPELINED, STEP_BY_STEP])
+@pytest.mark.parametrize("code", [451, 554])
+def test_a_mail_whose_data_is_refused_says_so_and_the_next_goes_well(extensions: tuple[str, ...], code: int) -> None:
+    with SmtpServer({"DATA": at(2, answer(code))}, extensions=extensions) as server:
+        journal = send_all(server, mails(5))
+        assert ids(server) == ["m0", "m2", "m3", "m4"]
+        assert server.connections == 1
+    assert (journal.verdicts["m1"].phase, journal.codes["m1"]) == ("DATA", code)
+    assert journal.commits == [["m0"], ["m2"], ["m3"], ["m4"]]
+
+
+def test_a_relay_that_waits_for_a_message_to_nobody_gets_a_lone_dot() -> None:
+    """RFC 2920, 3.1: with PIPELINING, 354 may come though all recipients were refused."""
+
+    def go_ahead(session: Session, argument: str) -> bytes | None:
+        if session.recipients:
+            return None
+        session.put(b"354 go ahead\r\n")
+        return session.content()
+
+    with SmtpServer({"RCPT": where("never", answer(550)), "DATA": go_ahead}, extensions=PIPELINED) as server:
+        journal = send_all(server, [mail("x", "never@test"), mail("y"), mail("z", "never@test")])
+        assert ids(server) == ["y"]
+        contents = [line.octets for line in server.lines if line.who == "content"]
+        assert [len(octets) for octets in contents] == [0, 35, 0]
+    assert journal.commits == [["y"]]
+    assert journal.verdicts["x"].phase == "RCPT"
+
+
+@pytest.mark.parametrize("seed", range(5))
+@WAYS
+def test_every_reply_belongs_to_its_mail_and_recipient(extensions: tuple[str, ...], seed: int) -> None:
+    """A hundred mails whose recipients and content are refused here and there, each by its own name."""
+    import random
+
+    dice = random.Random(seed)
+    todo = [
+        mail(f"m{n}", *(f"r{n}.{i}.{dice.choice([250, 250, 450, 550])}@test" for i in range(dice.randint(1, 5))))
+        for n in range(100)
+    ]
+    refused = {f"m{n}": dice.choice([451, 554]) for n in dice.sample(range(100), 10)}
+
+    def content(session: Session, recipients: str) -> bytes | None:
+        code = refused.get("m" + recipients.split(".", maxsplit=1)[0][1:])
+        return f"{code} for {recipients.split(maxsplit=1)[0]}\r\n".encode() if code else None
+
+    def recipient(session: Session, argument: str) -> bytes | None:
+        code = argument.split("@", maxsplit=1)[0][-3:]
+        return None if code == "250" else f"{code} {argument}\r\n".encode()
+
+    with SmtpServer({"message": content, "RCPT": recipient}, extensions=extensions) as server:
+        journal = send_all(server, todo, window=7)
+        taken = {_id(item): item.recipients for item in server.mails}
+    for item in todo:
+        verdict, expected = journal.verdicts[item.id], [int(a.split("@")[0][-3:]) for a in item.envelope.recipients]
+        good = tuple(a for a, code in zip(item.envelope.recipients, expected, strict=True) if code == 250)
+        assert [reply.code for reply in verdict.recipients] == expected
+        assert all(
+            r.code == 250 or a in r.text for a, r in zip(item.envelope.recipients, verdict.recipients, strict=True)
+        )
+        if good:
+            assert journal.codes[item.id] == refused.get(item.id, 250)
+            assert taken.get(item.id) == (None if item.id in refused else good)
+        else:
+            assert verdict.phase == "RCPT"
+            assert item.id not in taken
+
+
+def test_nobody_gets_a_mail_because_he_was_a_recipient_of_one_that_failed() -> None:
+    """The relay keeps the recipients of a failed BDAT (RFC 3030, 2: its state is indeterminate)."""
+    with SmtpServer({"message": at(1, answer(554))}, round_trip=0.01) as server:
+        send_all(server, [mail("secret", "a@test"), mail("other", "b@test")])
+        assert [item.recipients for item in server.mails] == [("b@test",)]
+
+
+# What the relay announced.
+
+
+@WAYS
+def test_smtputf8_goes_where_it_is_announced(extensions: tuple[str, ...]) -> None:
+    with SmtpServer(extensions=extensions) as server:
+        journal = send_all(server, [mail("a", "jürgen@test", smtputf8=True), mail("b")])
+        assert server.mails[0].recipients == ("jürgen@test",)
+        assert "BODY=8BITMIME SMTPUTF8" in server.mails[0].parameters
+        assert "SMTPUTF8" not in server.mails[1].parameters
+    assert journal.codes == {"a": 250, "b": 250}
+
+
+@WAYS
+def test_smtputf8_is_a_refusal_where_it_is_not_announced(extensions: tuple[str, ...]) -> None:
+    extensions = tuple(line for line in extensions if line != "SMTPUTF8")
+    with SmtpServer(extensions=extensions) as server:
+        journal = send_all(server, [mail("a", "jürgen@test", smtputf8=True), mail("b")])
+        assert not any("rgen" in line for line in server.commands())
+        assert ids(server) == ["b"]
+    assert (journal.verdicts["a"].phase, journal.codes["a"]) == ("SMTPUTF8", 550)
+
+
+@WAYS
+def test_a_mail_over_the_announced_size_is_a_refusal_and_is_not_sent(extensions: tuple[str, ...]) -> None:
+    extensions = (*(line for line in extensions if not line.startswith("SIZE")), "SIZE 1000")
+    todo = [mail("a", data=b"x" * 999 + b"\r\n"), mail("b", data=b"Message-ID: <b@test>\r\n" + b"x" * 976 + b"\r\n")]
+    with SmtpServer(extensions=extensions) as server:
+        journal = send_all(server, todo)
+        assert ids(server) == ["b"]
+        assert server.mails[0].parameters == "SIZE=1000"
+    assert (journal.verdicts["a"].phase, journal.codes["a"]) == ("message", 552)
+
+
+def test_no_limit_is_announced_as_nought() -> None:
+    with SmtpServer(extensions=(*without("SIZE"), "SIZE 0")) as server:
+        assert send_all(server, [mail("a")]).codes == {"a": 250}
+
+
+@pytest.mark.parametrize(("values", "verbs"), [
+    ({"chunking": False}, ["MAIL", "RCPT", "DATA"]),
+    ({"pipelining": False}, ["MAIL", "RCPT", "DATA"]),
+])  # fmt: skip
+def test_a_setting_turns_an_extension_off(values: dict[str, Any], verbs: list[str]) -> None:
+    with SmtpServer() as server:
+        send_all(server, [mail("a")], **values)
+        assert [line.split()[0] for line in server.commands()][1:4] == verbs
+
+
+def test_chunking_without_pipelining_is_not_used() -> None:
+    with SmtpServer(extensions=without("PIPELINING")) as server:
+        send_all(server, [mail("a")])
+        assert server.mails[0].way == "DATA"
+
+
+# Many and large.
+
+
+@WAYS
+@pytest.mark.parametrize("pace", ["grouped", "each"])
+def test_ten_thousand_recipients_do_not_lock_both_sides(extensions: tuple[str, ...], pace: str) -> None:
+    """RFC 2920, 3.1: a client that only writes and a relay that only writes wait for each other for ever."""
+    recipients = [f"recipient-number-{number}@{'a-long-name.' * 3}example.com" for number in range(10_000)]
+    script = {"RCPT": each(where("-77@", answer(550)), where("-9999@", answer(451)))}
+    with SmtpServer(script, extensions=extensions, pace=pace, buffer=4096) as server:
+        journal = send_all(server, [mail("x", *recipients), mail("y")], window=4)
+        assert [len(item.recipients) for item in server.mails] == [9_998, 1]
+    replies = journal.verdicts["x"].recipients
+    assert {index: reply.code for index, reply in enumerate(replies) if reply.code != 250} == {77: 550, 9999: 451}
+
+
+@WAYS
+@pytest.mark.parametrize("size", [1 << 20, 20 << 20])
+def test_a_large_mail_arrives_as_it_is(extensions: tuple[str, ...], size: int) -> None:
+    line = b".0123456789abcdef" * 4 + b"\r\n"
+    data = b"Message-ID: <x@test>\r\n\r\n" + line * (size // len(line))
+    with SmtpServer(extensions=extensions) as server:
+        journal = send_all(server, [mail("x", data=data), mail("y")])
+        assert server.mails[0].data == data
+        assert ids(server) == ["x", "y"]
+    assert journal.codes == {"x": 250, "y": 250}
+
+
+@pytest.mark.parametrize("extensions", [STREAMING, PIPELINED], ids=["bdat", "pipelined"])
+def test_a_large_mail_is_not_copied(extensions: tuple[str, ...]) -> None:
+    import tracemalloc
+
+    size = 8 << 20
+    todo = mail("x", data=b"Message-ID: <x@test>\r\n\r\n" + b"0123456789abcdef" * (size // 16) + b"\r\n")
+    with SmtpServer({"BDAT": _swallow, "DATA": _swallow}, extensions=extensions, record=False) as server:
+        connection = open_connection(relay_of(server))
+        tracemalloc.start()
+        try:
+            journal = send(connection, [todo])
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        connection.close()
+    assert journal.codes == {"x": 250}
+    assert peak < size / 2
+
+
+def _swallow(session: Session, argument: str) -> bytes:
+    """Reads the content without keeping it: this test counts the octets that this process holds."""
+    if not argument:
+        session.put(b"354 go ahead\r\n")
+        session.flush()
+    tail, size = bytes(session._input), len(session._input)
+    session._input.clear()
+    while not tail.endswith(b"\r\n.\r\n") and not (argument and size >= int(argument.split(maxsplit=1)[0])):
+        octets = session.sock.recv(65536)
+        size += len(octets)
+        tail = (tail + octets)[-5:]
+    session._rset("")
+    return b"250 Ok\r\n"
+
+
+def test_many_mails_over_many_connections_at_once_arrive_once_each() -> None:
+    with SmtpServer(extensions=STREAMING) as server:
+        threads = [threading.Thread(target=send_all, args=(server, mails(50, f"t{n}-"))) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(ids(server)) == sorted(f"t{n}-{i}" for n in range(8) for i in range(50))
+
+
+# Out of step.
+
+
+@WAYS
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "message"])
+def test_a_go_ahead_in_the_wrong_place_is_never_taken_for_a_yes(extensions: tuple[str, ...], step: str) -> None:
+    with SmtpServer({step: answer(354)}, extensions=extensions) as server:
+        connection, journal = open_connection(relay_of(server)), Journal(mails(1))
+        with pytest.raises(SmtpError) as caught:
+            session.send(connection, journal)
+    assert (caught.value.phase, caught.value.code) == (step, 0)
+    assert connection.broken
+    assert journal.verdicts == {}
+
+
+@pytest.mark.parametrize("extensions", [PIPELINED, STEP_BY_STEP])
+def test_an_ok_to_data_is_out_of_step_too(extensions: tuple[str, ...]) -> None:
+    with SmtpServer({"DATA": answer(250)}, extensions=extensions) as server:
+        journal = Journal(mails(1))
+        with pytest.raises(SmtpError):
+            session.send(open_connection(relay_of(server)), journal)
+    assert (journal.commits, journal.blamed) == ([], ["m0"])
+
+
+@WAYS
+@pytest.mark.parametrize("code", [530, 538])
+def test_a_relay_that_wants_a_login_first_stops_everything_and_costs_no_mail(
+    extensions: tuple[str, ...], code: int
+) -> None:
+    with SmtpServer({"MAIL": after(2, answer(code))}, extensions=extensions) as server:
+        journal = Journal(mails(6))
+        with pytest.raises(SmtpError) as caught:
+            session.send(open_connection(relay_of(server)), journal)
+        assert ids(server) == ["m0", "m1"]
+    assert (caught.value.phase, caught.value.code, caught.value.configuration) == ("MAIL", code, True)
+    assert [item.id for item in journal.todo] == ["m2", "m3", "m4", "m5"]
+    assert journal.handed_out == {}
+
+
+def test_an_envelope_may_begin_with_a_dot_and_be_nothing_but_dots() -> None:
+    data = b".\r\n..\r\n.\r\n...a\r\n.\r\n"
+    for extensions in (STREAMING, PIPELINED, STEP_BY_STEP):
+        with SmtpServer(extensions=extensions) as server:
+            send_all(server, [Outgoing("x", Envelope("a@test", ("b@test",), data)), mail("y")])
+            assert [item.data for item in server.mails] == [data, mail("y").envelope.data]
