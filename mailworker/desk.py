@@ -8,38 +8,63 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from .smtp.connection import Connection, open_connection
 from .smtp.relay import Relay
 
+LESSON_HOLDS: Final = 600
+"""Seconds for which what a relay did wrong is believed of it: it may have been restarted, or mended."""
+
 
 class Line:
-    """The warm connection to the relay: opened when needed, kept while it is good."""
+    """The warm connection to the relay: opened when needed, kept while it is good. Learns what the relay can bear."""
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self._connection: Connection | None = None
+        self._learned: Relay = relay
+        self._until = 0.0
 
     def get(self) -> Connection:
         """A connection ready for MAIL. Raises `SmtpError`."""
         if self._connection is not None and not self._connection.reusable():
             self.drop()
         if self._connection is None:
-            self._connection = open_connection(self.relay)
+            self._connection = open_connection(self._as_known())
         return self._connection
 
     def learn(self, mails: int) -> None:
-        """The relay closed after so many mails: close before it does, so that none is left in doubt."""
-        if 0 < mails < self.relay.mails:
-            self.relay = dataclasses.replace(self.relay, mails=mails)
+        """The relay closed after so many mails of a batch. `drop` has seen that, and knows the connection's count."""
 
     def drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if connection.broken:
+            self._learn(connection)
+        connection.close()
+
+    def _as_known(self) -> Relay:
+        if time.monotonic() > self._until:
+            self._learned = self.relay
+        return self._learned
+
+    def _learn(self, connection: Connection) -> None:
+        """Close before the relay does, so that no mail is left in doubt; and leave off what it does not know."""
+        known = self._as_known()
+        learned = dataclasses.replace(
+            known,
+            mails=min(known.mails, connection.accepted or known.mails) if connection.ended_by_relay else known.mails,
+            chunking=known.chunking and "CHUNKING" not in connection.mistrusted,
+            pipelining=known.pipelining and "PIPELINING" not in connection.mistrusted,
+        )
+        if learned != known:
+            self._learned, self._until = learned, time.monotonic() + LESSON_HOLDS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

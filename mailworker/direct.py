@@ -6,15 +6,19 @@ import random
 import time
 import uuid
 from dataclasses import dataclass
+from typing import Final
 
 from . import mime
+from .desk import Line
 from .errors import MailDeferred, MailFailed
 from .message import Email
 from .retry import Deferred, Failed, Policy, Verdict, decide
 from .settings import Settings
 from .smtp import session
-from .smtp.connection import open_connection
 from .smtp.session import Outgoing
+
+CONNECTIONS: Final = 2
+"""The second is for a relay that turned out not to know what it announced."""
 
 
 def send_now(email: Email, settings: Settings) -> str:
@@ -27,11 +31,14 @@ def send_now(email: Email, settings: Settings) -> str:
     message_id = f"{uuid.uuid4()}@{sender.address.rpartition('@')[2]}"
     envelope = mime.build(email, sender, message_id, time.time_ns() // 1_000_000)
     journal = _OneMail(Outgoing(message_id, envelope))
-    connection = open_connection(settings.relay)
-    try:
-        session.send(connection, journal)
-    finally:
-        connection.close()
+    line = Line(settings.relay)
+    for _ in range(CONNECTIONS):
+        try:
+            session.send(line.get(), journal)
+        finally:
+            line.drop()
+        if journal.todo is None:
+            break
     _raise_unless_sent(journal.verdict, envelope)
     return message_id
 
@@ -57,7 +64,7 @@ class _OneMail:
 
 def _raise_unless_sent(verdict: Verdict | None, envelope: mime.Envelope) -> None:
     if verdict is None:
-        raise MailDeferred("the relay closed before the mail was sent")
+        raise MailDeferred("the session ended before the mail was sent")
     outcome = decide(verdict, envelope.recipients, 1, 0, Policy(), random.random())  # noqa: S311 - spreads load
     if isinstance(outcome, Failed):
         raise MailFailed(outcome.reason)
