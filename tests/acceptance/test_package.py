@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -190,6 +191,17 @@ def test_every_setting_is_in_the_documents_with_its_default() -> None:
         row = f"| `{key}` | {_written(field.default)} |"
         assert row in table, f"README.md lacks {row}"
         assert row in long, f"docs/settings.md lacks {row}"
+
+
+def test_every_reason_of_a_dead_letter_is_explained() -> None:
+    python = "\n".join(path.read_text() for path in (ROOT / "mailworker").rglob("*.py"))
+    lua = "\n".join(path.read_text() for path in (ROOT / "mailworker").rglob("*.lua"))
+    reasons = set(re.findall(r'(?:Unsendable|Failed|Held)\(\s*"(\w+)"', python))
+    reasons |= set(re.findall(r'"(\w+_refused|smtputf8)"', python))
+    reasons |= set(re.findall(r"bury\(id, state, '(\w+)'", lua))
+    assert {"bad_address", "expired", "sender_refused", "poison", "in_doubt"} <= reasons
+    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text()))
+    assert reasons - told == set()
 
 
 def _written(default: object) -> str:
