@@ -1,6 +1,7 @@
 """A relay that writes each mail into its ledger before it answers 250, and misbehaves where it is armed to.
 
-The token of a mail is the local part of its recipient; a body without it is written down as a mix-up. Steps that can
+The token of a mail is the local part of its recipient; a body without it is written down as a mix-up. A line of the
+ledger: token, the id in the Message-ID, time. Steps that can
 be armed: connect, greeting, EHLO, MAIL, RCPT, DATA, half (of the content), content (all of it, not yet written down),
 dot (written down, not yet answered), QUIT. What it can do there: refuse, reset, close, hang.
 """
@@ -21,7 +22,10 @@ from .arms import Arms
 
 STEPS = ("connect", "greeting", "EHLO", "MAIL", "RCPT", "half", "content", "dot")
 ACTIONS = ("refuse", "reset", "close", "hang")
+SILENT = ("reset", "close", "hang")
+"""At the dot: to refuse a mail that it has would be a lie that nobody can see through."""
 _TOKEN = re.compile(rb"<(tok[0-9a-z]+)@", re.IGNORECASE)
+_MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^@>\s]+)@", re.IGNORECASE | re.MULTILINE)
 
 
 class GoneError(Exception):
@@ -47,6 +51,7 @@ class Session(socketserver.StreamRequestHandler):
             self._answer("EHLO", self.server.hello)
         elif verb == b"MAIL":
             self.token = b""
+            time.sleep(self.server.delay / 2)
             self.accepted = self._answer("MAIL", "250 ok")
         elif verb == b"RCPT":
             match = _TOKEN.search(line)
@@ -88,13 +93,13 @@ class Session(socketserver.StreamRequestHandler):
         if not getattr(self, "accepted", False) or refused or self._misbehaves("content"):
             self._say("451 not now")
             return
-        time.sleep(self.server.delay)
+        time.sleep(self.server.delay / 2)
         mixed_up = b"" if self.token in content else b"?"
-        os.write(self.server.ledger, b"%s%s %d\n" % (mixed_up, self.token, time.monotonic_ns()))
-        if self._misbehaves("dot"):
-            self._say("451 not now")  # a lie: it has the mail
-        else:
-            self._say("250 taken")
+        match = _MESSAGE_ID.search(content)
+        line = b"%s%s %s %d\n" % (mixed_up, self.token, match[1] if match else b"-", time.monotonic_ns())
+        os.write(self.server.ledger, line)
+        self._misbehaves("dot")
+        self._say("250 taken")
 
     def _answer(self, step: str, text: str) -> bool:
         if self._misbehaves(step):
@@ -153,7 +158,12 @@ def main() -> None:
     parser.add_argument("--ledger", type=Path, required=True)
     parser.add_argument("--arms", type=Path, required=True)
     parser.add_argument("--extensions", default="PIPELINING CHUNKING")
-    parser.add_argument("--delay", type=float, default=0.005, help="Seconds before the reply to each mail.")
+    parser.add_argument(
+        "--delay",
+        type=float,
+        default=0.005,
+        help="Seconds that each mail takes, half of them before the reply to MAIL.",
+    )
     options = parser.parse_args()
     names = ["relay", *options.extensions.split(), "SIZE 50000000"]
     hello = "\r\n".join(f"250{'-' if name != names[-1] else ' '}{name}" for name in names)

@@ -42,14 +42,14 @@ def settle(stage: Stage, seconds: list[float], notes: list[str]) -> Tally:
     except StalledError as error:
         notes.append(f"{error}; left: {stage.watch.waiting()}")
     buried = stage.watch.buried()
-    comparison = compare(stage.pushes, stage.arrivals, set(buried))
+    comparison = compare(stage.pushes, stage.arrivals, set(buried), stage.watch.doubts())
     if buried:
         notes.append(f"dead letters: {sorted(set(buried.values()))}, {len(buried)} in all")
     if comparison.strange:
-        notes.append(f"never pushed, or mixed up: {comparison.strange[:5]}")
+        notes.append(f"never pushed, mixed up, or under two ids: {comparison.strange[:5]}")
     if drift := stage.watch.drift():
         notes.append(f"the spool's counts are off by {drift}")
-    for kind, tokens in (("lost", comparison.lost), ("doubled", sorted(comparison.doubled))):
+    for kind, tokens in (("lost", comparison.lost), ("unexplained", comparison.unexplained)):
         if tokens:
             say(f"  {kind}: {', '.join(tokens[:12])}")
     return Tally(
@@ -57,6 +57,7 @@ def settle(stage: Stage, seconds: list[float], notes: list[str]) -> Tally:
         pushed=comparison.pushed,
         lost=len(comparison.lost),
         doubled=comparison.extra,
+        unexplained=len(comparison.unexplained),
         in_doubt=stage.watch.counts().get("total:in_doubt", 0),
         seconds=seconds,
         notes=notes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import redis
@@ -127,14 +127,10 @@ def _busy(stage: Stage, chance: random.Random) -> tuple[Worker, dict[str, str]] 
 
 def freeze_worker(stage: Stage, number: int, chance: random.Random) -> float:
     """Main process and children stand still until others have taken over, then wake up. Seconds to the take-over."""
-    struck, _ = wait_for("a worker has mails in hand", lambda: _busy(stage, chance), AIM_SECONDS)
-    family = [struck.main, *struck.pool()]
-    for process in chance.sample(family, len(family)):
-        processes.freeze(process)
-    hand = stage.watch.worker_hand(struck.main, family)
+    struck, family, hand = wait_for(
+        "a worker is stopped with mails in hand", lambda: _freeze(stage, chance), AIM_SECONDS
+    )
     try:
-        if not hand:
-            raise StalledError("nothing was in hand any more")
         seconds = _gone_on(stage, hand)
         wait_for("its name is struck off", lambda: not stage.watch.owners(struck.main), PATIENCE)
     finally:
@@ -142,6 +138,22 @@ def freeze_worker(stage: Stage, number: int, chance: random.Random) -> float:
             processes.thaw(process)
     wait_for("it is at work again", lambda: stage.watch.worker_hand(struck.main, struck.pool()), PATIENCE)
     return seconds
+
+
+def _freeze(stage: Stage, chance: random.Random) -> tuple[Worker, list[int], dict[str, str]] | None:
+    found = _busy(stage, chance)
+    if not found:
+        return None
+    struck, _ = found
+    family = [struck.main, *struck.pool()]
+    for process in chance.sample(family, len(family)):
+        processes.freeze(process)
+    hand = stage.watch.worker_hand(struck.main, family)
+    if "committing" in hand.values():
+        return struck, family, hand
+    for process in family:
+        processes.thaw(process)
+    return None
 
 
 STOPS: Final = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
@@ -217,17 +229,16 @@ def words(stage: Stage) -> list[tuple[str, bytes]]:
 # The relay.
 
 
-def misbehave(*steps: str) -> Strike:
+def misbehave(*steps: str, actions: Sequence[str] = relay.ACTIONS) -> Strike:
     """At one of these steps, each action in turn."""
 
     def strike(stage: Stage, number: int, chance: random.Random) -> float:
-        step = steps[number // len(relay.ACTIONS) % len(steps)]
-        action = relay.ACTIONS[number % len(relay.ACTIONS)]
+        step = steps[number // len(actions) % len(steps)]
         if step in ("connect", "greeting", "EHLO"):
             stage.arms.arm("MAIL", "close")  # so that a new connection is needed
             wait_for("a connection ends", lambda: not (stage.folder / "MAIL").exists(), AIM_SECONDS)
         before = len(stage.arms.struck(step))
-        stage.arms.arm(step, action)
+        stage.arms.arm(step, actions[number % len(actions)])
         wait_for(f"{step} is reached", lambda: len(stage.arms.struck(step)) > before, AIM_SECONDS, 0.002)
         begun = time.monotonic()
         token = stage.push_marker()
@@ -301,7 +312,8 @@ def _relay_dies(stage: Stage, chance: random.Random) -> None:
 
 
 def _any_lie(stage: Stage, chance: random.Random) -> None:
-    stage.arms.arm(chance.choice(relay.STEPS), chance.choice(relay.ACTIONS))
+    step = chance.choice(relay.STEPS)
+    stage.arms.arm(step, chance.choice(relay.SILENT if step == "dot" else relay.ACTIONS))
 
 
 def _redis_dies(stage: Stage, chance: random.Random) -> None:
@@ -310,17 +322,9 @@ def _redis_dies(stage: Stage, chance: random.Random) -> None:
 
 
 def control_kill(stage: Stage, number: int, chance: random.Random) -> float:
-    """A child of the control group at work, or with every third kill its main process and all children."""
-    struck = wait_for("a child is caught sending", lambda: _control_child(stage, chance), AIM_SECONDS)
-    if number % 3 == 2:
-        worker = stage.workers[0]
-        for process in (worker.main, *worker.pool()):
-            processes.kill(process)
-        worker.process.wait()
-        stage.reap()
-        stage.start_worker()
-    else:
-        processes.kill(struck)
+    """A child of the control group, while it sends."""
+    time.sleep(chance.random() * 0.3)
+    processes.kill(wait_for("a child is caught sending", lambda: _control_child(stage, chance), AIM_SECONDS))
     return 0.0
 
 

@@ -92,6 +92,10 @@ class Watch:
                 found[token.decode()] = (reason or b"?").decode()
         return found
 
+    def doubts(self) -> set[str]:
+        """The ids of all mails that were in doubt."""
+        return {mail.decode().partition("~")[0] for mail in self.redis.zrange(PREFIX + "doubts", 0, -1)}
+
     def drift(self) -> dict[str, int]:
         """By how much the spool's counts differ from its records. Empty where they agree."""
         real: dict[str, int] = {}
