@@ -12,10 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from .chart import svg
 from .heavy import large, million
 from .rows import Options, distance, loopback, pools
 from .single import call, idle, latency, start
-from .stage import Failed, ended_politely
+from .stage import ROOT, Failed, ended_politely
 from .table import Table, markdown
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -30,6 +31,8 @@ ROWS: Final[dict[str, Callable[[Options], Table]]] = {
     "pools": pools,
     "million": million,
 }
+CHART: Final = ROOT / "docs" / "performance.svg"
+CHARTED: Final = ("loopback", "distance", "pools")
 ONLY_WHEN_ASKED: Final = ("pools", "million")
 QUICK: Final = ("loopback", "distance", "latency", "delay")
 
@@ -51,9 +54,12 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except Failed as failed:
-        sys.exit(f"FAILED: {failed}")
+        print(f"**FAILED**: {failed}")
+        return 1
     finally:
         _write(tables, options)
+    if arguments.chart:
+        CHART.write_text(svg([table for table in tables if table.name in CHARTED]), "utf-8")
     return 1 if any(None in line.values for table in tables for line in table.lines) else 0
 
 
@@ -111,6 +117,7 @@ def _arguments() -> argparse.Namespace:
     add("--size", type=int, default=700, metavar="OCTETS", help="of a mail's body (700)")
     add("--processes", type=int, default=5, metavar="N", help="that send (5)")
     add("--append-only", action="store_true", help="Redis with its append-only file, for all alike")
+    add("--chart", action="store_true", help="draw docs/performance.svg")
     return parser.parse_args()
 
 

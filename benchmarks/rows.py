@@ -9,9 +9,9 @@ from statistics import median
 from typing import Final
 
 from .contestants import Contestant, all_contestants
+from .dialogue import Manner
 from .payloads import BODY
 from .run import Load, Result, backlog
-from .server import Manner
 from .table import Line, Table
 
 PEERS: Final = ("dramatiq", "rq", "huey", "php")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .contestants import QUEUE, Contestant, environment
+from .dialogue import Manner
 from .payloads import BODY, token
-from .server import Manner
 from .stage import PATIENCE, Failed, Report, Server, Sink, Stage, cpu_seconds, peak_memory, session
 
 WARM_UP: Final = 30
@@ -91,7 +91,7 @@ def running(contestant: Contestant, load: Load) -> Iterator[Running]:
             ]
             run = secrets.token_hex(4)
             server.client.lpush(QUEUE, contestant.entry(token(run, 0), BODY))
-            sink.wait(1)
+            _first_mail(sink, processes)
             ready = time.monotonic() - begun
             names = [token(run, number) for number in range(1, WARM_UP)]
             server.client.lpush(QUEUE, *[contestant.entry(name, BODY) for name in names])
@@ -102,6 +102,16 @@ def running(contestant: Contestant, load: Load) -> Iterator[Running]:
                 stage.end(process)
         except Failed as failed:
             raise Failed(f"{failed}\n{stage.last_words()}".strip()) from None
+
+
+def _first_mail(sink: Sink, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Does not wait long for a contestant that is gone."""
+    deadline = time.monotonic() + PATIENCE
+    while not sink.count():
+        gone = [process for process in processes if process.poll() is not None]
+        if gone or time.monotonic() > deadline:
+            raise Failed(f"{gone[0].args!r} ended" if gone else f"no mail in {PATIENCE:.0f} s")
+        time.sleep(0.005)  # between two looks
 
 
 def backlog(contestant: Contestant, load: Load) -> Result:

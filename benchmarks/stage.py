@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import redis
 
-from .server import Manner
+from .dialogue import Manner
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PATIENCE: Final = 60.0

@@ -68,11 +68,10 @@ def send(address: str, name: str, subject: str, body: str) -> None:
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain="example.com")
     message.set_content(body)
-    connection = _connection()
     try:
-        connection.send_message(message)
-    except smtplib.SMTPServerDisconnected:
-        _connections.clear()
+        _connection().send_message(message)
+    except (smtplib.SMTPServerDisconnected, smtplib.SMTPSenderRefused):
+        _connections.clear()  # the server has had enough of this connection
         _connection().send_message(message)
 
 

@@ -72,7 +72,11 @@ def work() -> None:
             continue
         for entry in [first[1], *(client.rpop(QUEUE, MOST) or [])]:
             number += 1
-            session.send(read(entry), number)
+            try:
+                session.send(read(entry), number)
+            except ConnectionError:  # the server has had enough of this connection
+                session = Session()
+                session.send(read(entry), number)
 
 
 if __name__ == "__main__":
