@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from .dialogue import GREETING, Dialogue, Manner
@@ -102,7 +103,8 @@ class Sink:
         connection.outgoing = octets[sent:]
         if last and not connection.outgoing:
             # What is still on its way is read until the other side closes: a reset would swallow these replies.
-            connection.socket.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # the other side did not wait
+                connection.socket.shutdown(socket.SHUT_WR)
         return None
 
     def close(self, connection: Connection) -> None:
