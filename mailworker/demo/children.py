@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+import click
+
 from .errors import DemoError, Stopped
 
 T = TypeVar("T")
@@ -99,8 +101,10 @@ class Children:
         process = child.process
         if process.poll() is None:
             process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                click.echo(f"{child.name} did not stop within {STOP_SECONDS:.0f} seconds and is killed", err=True)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

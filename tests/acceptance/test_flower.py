@@ -217,6 +217,7 @@ def test_no_address_and_no_body_is_shown_anywhere(
     for text in (*(text for _, text in seen.values()), flower.log.read_text(), *(run.stdout for run in inspected)):
         assert "secret" not in text.lower()
         assert "a-password" not in text
+    assert "secret-" not in workers.log().read_text().lower()
 
 
 def done(tasks: dict[str, dict[str, Any]]) -> set[str]:
