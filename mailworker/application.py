@@ -11,7 +11,7 @@ from typing import Any
 import click
 from celery import Celery, signals
 
-from . import runtime
+from . import lost, runtime
 from .errors import SettingsError
 from .watcher import Watcher
 
@@ -65,6 +65,11 @@ def _check(app: Celery) -> None:
     for key, value in REQUIRED.items():
         if app.conf[key] != value:
             raise SettingsError(f"celeryconfig.py: {key} must stay {value!r}")
+
+
+@signals.task_failure.connect
+def _child_lost(sender: Any, task_id: str, exception: BaseException, args: Any, **_: Any) -> None:
+    lost.wake(sender.name, task_id, args, exception)
 
 
 @signals.worker_shutting_down.connect

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from .spool import Claim, Spool
@@ -13,8 +14,19 @@ SECONDS: Final = 2.0
 """A run ends after this time and has itself rung again, so that a stop never waits for it."""
 
 
-def run(spool: Spool, owner: str, token: str, ring: Callable[[list[str]], None], stopping: Callable[[], bool]) -> bool:
-    """Rings a doorbell for each group of ids. True where the bridge has to be rung again, under its owner's name.
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a run leaves to its caller: to ring the bridge again under its owner's name, or to deliver one mail."""
+
+    again: bool = False
+    lone: str | None = None
+
+
+def run(spool: Spool, owner: str, token: str, ring: Callable[[list[str]], None], stopping: Callable[[], bool]) -> Rest:
+    """Rings a doorbell for each group of ids.
+
+    A mail that came alone on an idle system is not rung for but left to the caller: a doorbell would take as long as
+    all the rest of its way.
 
     Raises `SpoolError`, or what `ring` raises: then the reconciler rings for what was claimed.
     """
@@ -23,20 +35,24 @@ def run(spool: Spool, owner: str, token: str, ring: Callable[[list[str]], None],
         while True:
             claim = spool.claim(owner, token, MOST)
             if not claim.held:
-                return False
+                return Rest()
+            if claim.lone:
+                return Rest(lone=claim.together[0])
             for ids in doorbells(claim, spool.batch):
                 ring(ids)
             if not spool.unring(owner):
-                return False
+                return Rest()
             if stopping():
                 break
             if time.monotonic() - begun > SECONDS:
-                return True
+                return Rest(again=True)
     except Exception:
+        # Whether the claim ran or not: what it took is due now, and the ring is free.
         spool.release(owner, died=False)
+        spool.release(token, died=False)
         raise
     spool.release(owner, died=False)
-    return False
+    return Rest()
 
 
 def doorbells(claim: Claim, batch: int) -> Iterator[list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +17,12 @@ from kombu.utils.uuid import uuid
 
 from . import bridge as bridging
 from . import deliver as delivering
-from . import message, runtime
+from . import events, message, runtime
 from .application import app
 from .direct import send_now
-from .errors import MailDeferred, MailFailed
+from .errors import MailFailed
 from .message import Email
-from .retry import Deferred, Failed, Held, Outcome, Sent
+from .retry import Failed, Held, Outcome, Sent
 
 logger = logging.getLogger(__name__)
 
@@ -102,10 +103,11 @@ def deliver(ids: list[str]) -> dict[str, int]:
     return summary
 
 
-@app.task(name="mailworker.bridge")
-def bridge(token: str) -> None:
-    """Claims what waits in the legacy lists and what is due, and rings for it."""
+@app.task(bind=True, name="mailworker.bridge")
+def bridge(self: Task, token: str) -> None:
+    """Claims what waits in the legacy lists and what is due, and rings for it. A lone mail it delivers itself."""
     if runtime.stopping():
+        runtime.spool().release(token, died=False)  # the ring is another worker's now
         return
     with runtime.desks().sit() as desk, app.producer_or_acquire() as producer:
 
@@ -115,8 +117,13 @@ def bridge(token: str) -> None:
             else:
                 deliver.apply_async((ids,), producer=producer)
 
-        if bridging.run(runtime.spool(), desk.owner, token, ring, runtime.stopping):
+        rest = bridging.run(runtime.spool(), desk.owner, token, ring, runtime.stopping)
+        if rest.again:
             ring_bridge(desk.owner)
+    if rest.lone is not None:
+        begun = time.monotonic()
+        outcome = _deliver([rest.lone]).get(rest.lone)
+        events.tell(app, self.request.hostname, rest.lone, outcome, time.monotonic() - begun)
 
 
 def ring_bridge(token: str) -> None:
@@ -139,11 +146,8 @@ def _tell_celery(outcome: Outcome | None) -> None:
             return
         case Failed() | Held():
             raise MailFailed(outcome.reason)
-        case Deferred():
-            said = f"{outcome.code} at {outcome.phase}" if outcome.code else f"{outcome.phase}: no reply"
-            raise Retry(exc=MailDeferred(f"{said}; next attempt in {outcome.delay:.0f} s"), when=outcome.delay)
         case _:
-            raise Retry(exc=MailDeferred("waits for the relay"), when=outcome.delay)
+            raise Retry(exc=events.deferral(outcome), when=outcome.delay)
 
 
 def _aware(moment: datetime) -> datetime:

@@ -84,11 +84,19 @@ def _pool_size(worker: Any) -> int:
 
 
 def _pool_processes(worker: Any) -> set[int]:
-    """The ids of the processes that run tasks: the prefork children, or this process itself."""
+    """The ids of the processes that run tasks: the living prefork children, and this process itself."""
     processes: Any = getattr(getattr(worker.pool, "_pool", None), "_pool", None)
     with contextlib.suppress(TypeError, AttributeError):
-        return {process.pid for process in processes} | {os.getpid()}
+        return {process.pid for process in processes if not _exited(process.pid)} | {os.getpid()}
     return {os.getpid()}
+
+
+def _exited(process: int) -> bool:
+    """Asks the kernel: Celery notices a dead child up to five seconds later. The zombie is left to Celery."""
+    try:
+        return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 class Listener:

@@ -40,18 +40,23 @@ _SCRIPTS: Final = (
     "step",
     "take",
     "unring",
+    "wake",
 )
 _UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the bridge has to ring. `held` is false when another bridge has the ring."""
+    """What the bridge has to ring. `held` is false when another bridge has the ring.
+
+    `lone` is true where the one mail came alone to an idle system: the bridge delivers it, and the ring is given back.
+    """
 
     together: list[str]
     alone: list[str]
     pool_size: int
     held: bool
+    lone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +148,8 @@ class Spool:
             self.batch,
             self.in_doubt,
         )
-        together, alone, size, held = self._run("claim", self.queues, *arguments, repeat=False)
-        return Claim(_texts(together), _texts(alone), size, bool(held))
+        together, alone, size, held, lone = self._run("claim", self.queues, *arguments, repeat=False)
+        return Claim(_texts(together), _texts(alone), size, bool(held), bool(lone))
 
     def put(self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False) -> bool:
         """Accepts a mail under its id; when this returns it is safe. True where the caller has to ring for it.
@@ -162,7 +167,7 @@ class Spool:
 
     def unring(self, owner: str) -> bool:
         """Gives the ring back, unless there is more to do: then True."""
-        return bool(self._run("unring", self.queues, owner, self.batch))
+        return bool(self._run("unring", "wake", self.queues, owner, self.batch))
 
     # A pool child's work.
 
@@ -180,6 +185,10 @@ class Spool:
         others = [_wire(mail_id, outcome) for mail_id, outcome in settle if not isinstance(outcome, Sent)]
         head = (owner, self.in_doubt, KEEP_SENT_SECONDS, "1" if end else "0")
         return _texts(self._run("step", (), *head, len(sent), *sent, len(commit), *commit, *others))
+
+    def wake(self, ids: Sequence[str]) -> int:
+        """The doorbell for these mails is lost: those that wait for it are due now. Returns how many."""
+        return int(self._run("wake", (), *ids))
 
     # The pulse.
 

@@ -41,6 +41,6 @@ end
 write_counts()
 local ring = 0
 if waiting() < pool_size() * tonumber(ARGV[5]) and work(KEYS, tonumber(ARGV[5])) then
-  if redis.call('SET', RING, ARGV[6], 'NX', 'PX', 10000) then ring = 1 end
+  if redis.call('SET', RING, ARGV[6], 'NX', 'PX', 10000) or redis.call('GET', RING) == ARGV[6] then ring = 1 end
 end
 return {records, ring, redis.call('EXISTS', RELAY), now}

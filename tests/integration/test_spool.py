@@ -94,14 +94,37 @@ def test_a_second_bridge_stands_back_while_the_first_has_the_ring(spool: Spool) 
     assert spool.ring("second").wait_ms < 0
     assert not spool.claim("w/2.0", "second", 10).held
     assert spool.claim("w/1.0", "first", 10).held
-    assert not spool.unring("w/1.0")
     assert spool.ring("third").listen == 1
 
 
-def test_the_ring_is_kept_while_there_is_more_to_do(spool: Spool) -> None:
+def test_a_lone_mail_is_left_to_the_bridge_and_the_ring_given_back(spool: Spool) -> None:
     spool.client.lpush(QUEUE, b"x")
+    assert spool.claim("w/1.0", "", 10).lone
+    assert not spool.client.exists("mailworker:ring")
+    spool.client.lpush(QUEUE, b"y", b"z")
+    assert not spool.claim("w/1.0", "", 10).lone
+    assert spool.client.exists("mailworker:ring")
+
+
+def test_a_ring_whose_answer_was_lost_is_still_the_caller_s(spool: Spool) -> None:
+    spool.client.lpush(QUEUE, b"x")
+    assert spool.ring("mine").rung == 1
+    assert spool.ring("mine").rung == 1
+    assert spool.ring("other").rung == 0
+
+
+def test_a_lost_doorbell_s_mails_are_due_now_unless_somebody_has_them(spool: Spool) -> None:
+    ids = claim(spool, b"x", b"y")
+    spool.take("w/1.0", ids[:1])
+    assert spool.ring("t").wait_ms > 20_000
+    assert spool.wake(ids) == 1
+    assert spool.claim("w/2.0", "", 10).together == ids[1:]
+
+
+def test_the_ring_is_kept_while_there_is_more_to_do(spool: Spool) -> None:
+    spool.client.lpush(QUEUE, b"x", b"y")
     spool.claim("w/1.0", "", 10)
-    spool.client.lpush(QUEUE, b"y")
+    spool.client.lpush(QUEUE, b"z")
     assert spool.unring("w/1.0")
 
 

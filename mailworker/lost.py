@@ -1,0 +1,33 @@
+"""What a worker's main process does when a pool child died with a task in hand: its doorbell is answered elsewhere.
+
+Celery acknowledges the message of such a task (the alternative is a hot loop), so nobody else would know of it until
+the reconciler looks. Mails that the child had already taken are the watcher's matter.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+
+from . import runtime
+from .errors import SpoolError
+
+logger = logging.getLogger(__name__)
+
+
+def wake(name: str, task_id: str, arguments: Sequence[Any], error: BaseException) -> None:
+    """Never raises: what cannot be woken now is rung for again later."""
+    if not isinstance(error, WorkerLostError | TimeLimitExceeded):
+        return
+    try:
+        if name == "mailworker.deliver":
+            runtime.spool().wake(arguments[0])
+        elif name == "mailworker.send_email":
+            runtime.spool().wake([task_id])
+        elif name == "mailworker.bridge":
+            runtime.spool().release(arguments[0], died=False)  # the ring, if it never came to claim
+    except SpoolError as failure:
+        logger.warning("%s; the lost doorbell is rung again later", failure)
