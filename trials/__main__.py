@@ -7,9 +7,10 @@ import secrets
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from . import table
-from .rows import ROWS
+from . import processes, table
+from .rows import ROWS, Row, Tally
 from .runner import play, say
 
 
@@ -17,7 +18,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m trials", description="Kills, hangs and lies; then counts.")
     parser.add_argument("--only", help="Names of rows with commas between: " + ", ".join(row.name for row in ROWS))
     parser.add_argument("--trials", type=int, help="Strikes a row, instead of the table's own number.")
-    parser.add_argument("--short", action="store_true", help="The form for CI.")
+    parser.add_argument("--short", "--quick", action="store_true", help="The form for CI.")
+    parser.add_argument("--jobs", type=int, default=2, help="Rows at a time.")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--write", action="store_true", help="Put the table into docs/reliability.md.")
     parser.add_argument("--keep", action="store_true", help="Logs and ledgers stay, also where all held.")
@@ -26,17 +28,25 @@ def main() -> int:
     unknown = set(names) - {row.name for row in ROWS}
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that no process of a stage is left
+    for number in (signal.SIGTERM, signal.SIGINT):  # so that no process of a stage is left
+        signal.signal(number, lambda *_: processes.cancelled.set())
     say(f"seed {options.seed}")
-    played = []
-    for row in ROWS:
-        trials = options.trials or (row.short if options.short else row.trials)
-        if row.name not in names or not trials:
-            continue
+    rows = [(row, options.trials or (row.short if options.short else row.trials)) for row in ROWS if row.name in names]
+    rows = [(row, trials) for row, trials in rows if trials]
+
+    def one(row: Row, trials: int) -> tuple[Row, Tally]:
         begun = time.monotonic()
         tally = play(row, trials, options.seed, options.keep)
         say(f"{row.name}: {tally} in {time.monotonic() - begun:.0f} s")
-        played.append((row, tally))
+        return row, tally
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        futures = [pool.submit(one, *item) for item in rows]
+        try:
+            played = [future.result() for future in futures]
+        except processes.CancelledError:
+            say("ended before its end")
+            return 1
     text = table.render(played)
     print(text)
     if options.write:

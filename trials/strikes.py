@@ -222,8 +222,8 @@ def words(stage: Stage) -> list[tuple[str, bytes]]:
     from mailworker.spool import Spool  # noqa: PLC0415
 
     scripts = Spool(stage.watch.redis, ["queue:email"])._scripts
-    ours = [(name, scripts[name][1].encode()) for name in ("claim", "take", "step", "put", "ring", "unring", "beat")]
-    return [*ours, ("BRPOP", b"BRPOP"), ("LPUSH", b"LPUSH"), ("step", ours[2][1]), ("claim", ours[0][1])]
+    ours = [(name, scripts[name][1].encode()) for name in ("take", "step", "unring", "claim", "ring", "put", "beat")]
+    return [*ours, ("BRPOP", b"BRPOP"), ("LPUSH", b"LPUSH"), ours[1]]
 
 
 # The relay.
