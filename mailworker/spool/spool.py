@@ -167,7 +167,7 @@ class Spool:
 
     def unring(self, owner: str) -> bool:
         """Gives the ring back, unless there is more to do: then True."""
-        return bool(self._run("unring", "wake", self.queues, owner, self.batch))
+        return bool(self._run("unring", self.queues, owner, self.batch))
 
     # A pool child's work.
 
