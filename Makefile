@@ -34,6 +34,8 @@ trials: $(READY) ## kills, outages and lies, with both ledgers compared; QUICK=1
 lock: ## writes requirements.lock anew from pyproject.toml; needs uv
 	$(or $(wildcard $(BIN)/uv),uv) pip compile pyproject.toml --all-extras --universal --generate-hashes \
 		--no-emit-index-url --no-header --output-file requirements.lock
+	$(or $(wildcard $(BIN)/uv),uv) pip compile pyproject.toml --universal --generate-hashes \
+		--no-emit-index-url --no-header --output-file requirements-runtime.lock
 
 clean: ## removes what the other targets made
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
