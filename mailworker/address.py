@@ -22,6 +22,7 @@ _DOMAIN_NAME: Final = re.compile(_DOMAIN)
 _ATEXT_8 = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010FFFF-]+"
 _LOCAL: Final = re.compile(rf'{_ATEXT_8}(?:\.{_ATEXT_8})*|"(?:[^"\\]|\\.)+"')
 _QUOTED_NAME: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ENCODED_WORD: Final = re.compile(r"=\?.*\?=")
 _PARENT: Final = ".example"
 
 
@@ -58,8 +59,8 @@ def _unusual(address: str) -> str:
         raise ValueError(f"an address is longer than {MAX_OCTETS} octets")
     if not address.isprintable():
         raise ValueError("an address holds a control character, or one that cannot be seen")
-    if "=?" in address:  # what a reader of the header may take for an encoded word and decode
-        raise ValueError("an address holds =?")
+    if _ENCODED_WORD.search(address):
+        raise ValueError("an address holds what a reader may take for an encoded word")
     local, _, domain = address.rpartition("@")
     if not _LOCAL.fullmatch(local):
         raise ValueError(_problem(address))

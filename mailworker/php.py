@@ -36,7 +36,7 @@ Value = Scalar | Opaque | dict[Key, "Value"]
 _TOKEN = re.compile(
     rb"N;"
     rb"|b:(?P<bool>[01]);"
-    rb"|i:(?P<int>[+-]?[0-9]{1,40});"
+    rb"|i:(?P<int>[+-]?[0-9]{1,400});"
     rb"|d:(?P<float>[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,9})?|-?INF|NAN);"
     rb'|s:(?P<string>[0-9]{1,12}):"'
     rb'|S:(?P<escaped>[0-9]{1,12}):"'

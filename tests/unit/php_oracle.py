@@ -1,0 +1,67 @@
+"""The real PHP: what does it write, and what does it read? One process for a whole list of questions."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from typing import Any
+
+from ..conftest import need
+
+_READ = """
+set_error_handler(fn() => true);
+foreach (json_decode(stream_get_contents(STDIN)) as $text) {
+    $text = base64_decode($text);
+    try { $value = unserialize($text, ["allowed_classes" => false]); } catch (Throwable $e) { $value = false; }
+    $accepted = $value !== false || str_starts_with($text, "b:0;");
+    $answers[] = [$accepted, $accepted && is_scalar($value) ? base64_encode((string)$value) : null];
+}
+echo json_encode($answers ?? []);
+"""
+
+_WRITE = """
+function from($value) { // {"bytes": …}, {"float": …} or {"array": [[key, value], …]}; the rest as it is
+    if (!is_object($value)) return $value;
+    if (isset($value->bytes)) return base64_decode($value->bytes);
+    if (isset($value->float)) return unserialize("d:" . $value->float . ";");
+    foreach ($value->array as [$key, $item]) $result[from($key)] = from($item);
+    return $result ?? [];
+}
+foreach (json_decode(stream_get_contents(STDIN)) as $value) {
+    $value = from($value);
+    $texts[] = [base64_encode(serialize($value)), is_array($value) ? null : base64_encode((string)$value)];
+}
+echo json_encode($texts ?? []);
+"""
+
+
+def _php(program: str, questions: list[Any]) -> list[Any]:
+    command = [need("php"), "-n", "-d", "memory_limit=512M", "-r", program]
+    result = subprocess.run(command, input=json.dumps(questions).encode(), capture_output=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    answers: list[Any] = json.loads(result.stdout)
+    assert len(answers) == len(questions)
+    return answers
+
+
+def reads(texts: list[bytes]) -> list[tuple[bool, bytes | None]]:
+    """For each text: does `unserialize()` accept it, and the value cast to a string if that is a scalar."""
+    answers = _php(_READ, [base64.b64encode(text).decode() for text in texts])
+    return [(accepted, None if cast is None else base64.b64decode(cast)) for accepted, cast in answers]
+
+
+def writes(values: list[Any]) -> list[tuple[bytes, bytes | None]]:
+    """For each value: what `serialize()` makes of it, and its cast to a string unless it is an array."""
+    answers = _php(_WRITE, [_question(value) for value in values])
+    return [(base64.b64decode(text), None if cast is None else base64.b64decode(cast)) for text, cast in answers]
+
+
+def _question(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, float):
+        return {"float": repr(value).upper()}
+    if isinstance(value, dict):
+        return {"array": [[_question(key), _question(item)] for key, item in value.items()]}
+    return value
