@@ -55,9 +55,9 @@ def sending_child(stage: Stage, number: int, chance: random.Random) -> float:
     if number % 2 == 0:
         point = points.CHILD[number // 2 % len(points.CHILD)]
         process = _at_point(stage, point, chance)
-        if point == "take-before":
-            return 0.0  # nothing in hand; its doorbell is rung again after its patience
-        return _gone_on(stage, stage.watch.hand(process))
+        # Before it takes them it has no mail in hand, but the doorbell for some: then all that waits is watched.
+        hand = stage.watch.everything() if point == "take-before" else stage.watch.hand(process)
+        return _gone_on(stage, hand)
     return _gone_on(stage, wait_for("a child is caught sending", lambda: _kill_sending(stage, chance), AIM_SECONDS))
 
 

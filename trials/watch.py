@@ -50,6 +50,10 @@ class Watch:
                     found[mail.decode()] = state.decode()
         return found
 
+    def everything(self) -> list[str]:
+        """All mails of the spool that are not final."""
+        return [mail.decode() for mail in self.redis.zrange(PREFIX + "due", 0, -1)]
+
     def left(self, mails: Iterable[str]) -> list[str]:
         """Those of these mails that still have a record: not yet at the relay."""
         wanted = list(mails)
