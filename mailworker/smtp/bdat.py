@@ -19,6 +19,7 @@ from .transaction import (
     begin,
     give_back,
     next_mail,
+    out_of_sequence,
     patience,
     read_final,
     read_mail,
@@ -44,101 +45,112 @@ def stream(connection: Connection, journal: Journal) -> None:
     Raises `SmtpError`; then the mails without a verdict that were not given back are in doubt. Returns with the
     connection closed where the relay does not know BDAT after all.
     """
-    under_way: deque[Sent] = deque()
-    more = True
-    while more or under_way:
-        if more and len(under_way) <= connection.relay.window // 2:
-            more = _start(connection, journal, under_way)
-        while under_way:
-            _settle(connection, journal, under_way)
-            if not connection.replies.buffered:
-                break
+    _Stream(connection, journal).run()
 
 
-def _start(connection: Connection, journal: Journal, under_way: deque[Sent]) -> bool:
-    """Commits and writes what the window has room for. False when there is no more."""
-    group: list[Outgoing] = []
-    size = sum(len(sent.mail.envelope.data) for sent in under_way)
-    more = True
-    while more and len(under_way) + len(group) < connection.relay.window and size < UNDER_WAY:
-        mail = next_mail(connection, journal, len(group))
-        more = mail is not None
-        if mail is not None:
-            group.append(mail)
-            size += len(mail.envelope.data)
-    if group:
-        _write(connection, journal, journal.commit(group), under_way)
-    return more
+class _Stream:
+    def __init__(self, connection: Connection, journal: Journal) -> None:
+        self.connection = connection
+        self.journal = journal
+        self.under_way: deque[Sent] = deque()
+        self.misplaced: list[Outgoing] = []
+        """Not taken because the relay has lost the thread."""
 
+    def run(self) -> None:
+        more = True
+        while more or self.under_way:
+            if more and len(self.under_way) <= self.connection.relay.window // 2:
+                more = self._start()
+            while self.under_way:
+                self._settle()
+                if not self.connection.replies.buffered:
+                    break
+        if self.misplaced:
+            give_back(self.journal, self.misplaced)
+            raise SmtpError("MAIL", 503, "the relay has lost the thread")
 
-def _write(connection: Connection, journal: Journal, mails: list[Outgoing], under_way: deque[Sent]) -> None:
-    if not mails:
-        return
-    parts: list[bytes] = []
-    ends: list[int] = []
-    sent: list[Sent] = []
-    for mail in mails:
-        data = mail.envelope.data
-        reset, lines = begin(connection, mail.envelope)
-        sent.append(Sent(mail, reset))
-        parts += ("\r\n".join([*lines, f"BDAT {len(data)} LAST", ""]).encode("utf-8"), data)
-        ends.append(len(parts[-2]) + len(data) + (ends[-1] if ends else 0))
-    try:
-        connection.write(parts, "message", patience(connection, ends[-1]))
-    except SmtpError:
-        whole = sum(end <= connection.written for end in ends)
-        under_way.extend(sent[:whole])
-        if whole < len(mails):
-            _broke_off(journal, mails[whole:], ends[whole] - connection.written)
-        _last_words(connection, journal, under_way)
-        raise
-    under_way.extend(sent)
+    def _start(self) -> bool:
+        """Commits and writes what the window has room for. False when there is no more."""
+        group: list[Outgoing] = []
+        size = sum(len(sent.mail.envelope.data) for sent in self.under_way)
+        more = True
+        while more and len(self.under_way) + len(group) < self.connection.relay.window and size < UNDER_WAY:
+            mail = next_mail(self.connection, self.journal, len(group))
+            more = mail is not None
+            if mail is not None:
+                group.append(mail)
+                size += len(mail.envelope.data)
+        if group:
+            self._write(self.journal.commit(group))
+        return more
 
+    def _write(self, mails: list[Outgoing]) -> None:
+        parts: list[bytes] = []
+        ends = [0]
+        sent: list[Sent] = []
+        for mail in mails:
+            data = mail.envelope.data
+            reset, lines = begin(self.connection, mail.envelope)
+            sent.append(Sent(mail, reset))
+            parts += ("\r\n".join([*lines, f"BDAT {len(data)} LAST", ""]).encode("utf-8"), data)
+            ends.append(ends[-1] + len(parts[-2]) + len(data))
+        try:
+            self.connection.write(parts, "message", patience(self.connection, ends[-1]))
+        except SmtpError:
+            whole = sum(end <= self.connection.written for end in ends[1:])
+            self.under_way.extend(sent[:whole])
+            self._broke_off(mails[whole:], self.connection.written - ends[whole])
+            self._last_words()
+            raise
+        self.under_way.extend(sent)
 
-def _broke_off(journal: Journal, unsent: list[Outgoing], lacking: int) -> None:
-    """Mails that did not leave as a whole were not sent. The first may be why, where its content was under way."""
-    if lacking < len(unsent[0].envelope.data):
-        journal.done(unsent.pop(0), Verdict((), None, "content"))
-    give_back(journal, unsent)
+    def _broke_off(self, unsent: list[Outgoing], written: int) -> None:
+        """Mails that did not leave as a whole were not sent. The first may be why, if anything of it left."""
+        if unsent and written:
+            self.journal.done(unsent.pop(0), Verdict((), None, "content"))
+        give_back(self.journal, unsent)
 
+    def _last_words(self) -> None:
+        """What the relay answered before the connection broke counts."""
+        self.connection.replies.last_words()
+        with contextlib.suppress(SmtpError):
+            while self.under_way:
+                self._settle()
 
-def _last_words(connection: Connection, journal: Journal, under_way: deque[Sent]) -> None:
-    """What the relay answered before the connection broke counts."""
-    connection.replies.last_words()
-    with contextlib.suppress(SmtpError):
-        while under_way:
-            _settle(connection, journal, under_way)
+    def _settle(self) -> None:
+        """The replies to the oldest mail, and its verdict."""
+        connection, sent = self.connection, self.under_way[0]
+        try:
+            if sent.reset:
+                read_reset(connection)
+            opening = Opening(read_mail(connection), read_recipients(connection, sent.mail.envelope))
+            final = read_final(connection)
+        except SmtpError as error:
+            if error.code:  # said by the relay, which therefore took neither this mail nor those behind it
+                self._all_again()
+            raise
+        if _unknown(opening, final):
+            # It may have read the content as commands, so nothing it says from now on can be trusted.
+            connection.mistrusted.add("CHUNKING")
+            connection.close(polite=False)
+            self._all_again()
+            return
+        self.under_way.popleft()
+        if out_of_sequence(opening.mail) and not final.positive:
+            # What is under way may have been taken all the same; nothing more is begun.
+            connection.broken = True
+            self.misplaced.append(sent.mail)
+            return
+        connection.clean = final.positive and not self.under_way
+        self.journal.done(sent.mail, _verdict(opening, final))
+        if connection.good_bye:
+            self._all_again()
+            raise SmtpError("message", final.code, final.text)
 
-
-def _settle(connection: Connection, journal: Journal, under_way: deque[Sent]) -> None:
-    """The replies to the oldest mail, and its verdict."""
-    sent = under_way[0]
-    try:
-        if sent.reset:
-            read_reset(connection)
-        opening = Opening(read_mail(connection), read_recipients(connection, sent.mail.envelope))
-        final = read_final(connection)
-    except SmtpError as error:
-        if error.code:  # said by the relay, which therefore took neither this mail nor those behind it
-            _all_again(journal, under_way)
-        raise
-    if _unknown(opening, final):
-        # It may have read the content as commands, so nothing it says from now on can be trusted.
-        connection.mistrusted.add("CHUNKING")
-        connection.close(polite=False)
-        _all_again(journal, under_way)
-        return
-    under_way.popleft()
-    connection.clean = final.positive and not under_way
-    journal.done(sent.mail, _verdict(opening, final))
-    if connection.good_bye:
-        _all_again(journal, under_way)
-        raise SmtpError("message", final.code, final.text)
-
-
-def _all_again(journal: Journal, under_way: deque[Sent]) -> None:
-    give_back(journal, [sent.mail for sent in under_way])
-    under_way.clear()
+    def _all_again(self) -> None:
+        give_back(self.journal, [*self.misplaced, *(sent.mail for sent in self.under_way)])
+        self.misplaced.clear()
+        self.under_way.clear()
 
 
 def _unknown(opening: Opening, final: Reply) -> bool:

@@ -91,6 +91,7 @@ class Connection:
             raise
         except OSError as error:
             self.replies.last_words()
+            self.replies.closed = True
             raise SmtpError(phase, 0, f"the relay closed the connection ({type(error).__name__})") from error
 
     def _write(self, octets: memoryview, phase: str, deadline: float) -> None:

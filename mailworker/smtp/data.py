@@ -23,6 +23,7 @@ from .transaction import (
     give_back,
     in_step,
     next_mail,
+    out_of_sequence,
     patience,
     read_final,
     read_mail,
@@ -85,8 +86,15 @@ def _read_opening(connection: Connection, envelope: Envelope, reset: bool) -> Op
     if reset:
         read_reset(connection)
     mail = read_mail(connection)
+    _in_sequence(mail)
     recipients = read_recipients(connection, envelope)
     return Opening(mail, recipients, _go_ahead(connection))
+
+
+def _in_sequence(reply: Reply) -> None:
+    """Raises before a dot could end the mail that the relay believes to be open."""
+    if out_of_sequence(reply):
+        raise SmtpError("MAIL", reply.code, reply.text)
 
 
 def _ask(connection: Connection, lines: list[str], reset: bool) -> Opening:
@@ -96,6 +104,7 @@ def _ask(connection: Connection, lines: list[str], reset: bool) -> Opening:
         read_reset(connection)
     _say(connection, lines[reset], "MAIL")
     mail = read_mail(connection)
+    _in_sequence(mail)
     recipients: list[Reply] = []
     for line in lines[reset + 1 :] if mail.positive else ():
         recipients.append(in_step(connection.command(line, "RCPT"), "RCPT"))
@@ -123,7 +132,11 @@ def _refused(connection: Connection, journal: Journal, mail: Outgoing, opening: 
         journal.done(mail, Verdict(opening.recipients, opening.data, "DATA"))
     else:
         journal.done(mail, opening.refusal())
-        if opening.data is not None and opening.data.intermediate:
+        if opening.data is None or not opening.data.intermediate:
+            return
+        if any(reply.positive for reply in opening.recipients):
+            connection.close(polite=False)  # MAIL refused, RCPT taken: a dot would be an empty mail to somebody
+        else:
             # It waits for a message to nobody: end that at once (RFC 2920, 3.1).
             connection.write([b".\r\n"], "DATA", connection.relay.deadlines.reply)
             connection.reply("DATA")

@@ -45,7 +45,8 @@ class ReplyReader:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.closed = False
-        """The relay has closed or reset the connection, or nothing more is wanted from it."""
+        """The relay has closed or reset the connection."""
+        self._waits = True
         self._buffer = bytearray()
 
     @property
@@ -73,12 +74,12 @@ class ReplyReader:
         self._buffer += received
 
     def last_words(self) -> None:
-        """Takes in all that is here; from now on there is nothing but that."""
+        """Takes in all that is here. From now on nothing else is waited for."""
+        self._waits = False
         size = -1
-        while not self.closed and size < len(self._buffer) < MAX_UNREAD:
+        while size < len(self._buffer) < MAX_UNREAD:
             size = len(self._buffer)
             self.collect()
-        self.closed = True
 
     def overflows(self) -> bool:
         return len(self._buffer) > MAX_UNREAD
@@ -118,7 +119,7 @@ class ReplyReader:
         left = deadline - time.monotonic()
         if self.closed:
             raise SmtpError(phase, 0, "the relay closed the connection")
-        if left <= 0:
+        if left <= 0 or not self._waits:
             raise SmtpError(phase, 0, "no reply in time")
         try:
             self.sock.settimeout(left)

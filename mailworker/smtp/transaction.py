@@ -59,10 +59,10 @@ class Opening:
 def next_mail(connection: Connection, journal: Journal, waiting: int = 0) -> Outgoing | None:
     """The next mail that this relay can take, by what it announced; the others get their verdict here.
 
-    None when the journal has no more, or the connection's share is used up, `waiting` mails that are not yet begun
-    counted in.
+    None when the journal has no more, or the connection is broken or has carried its share, with `waiting` mails that
+    are not yet begun counted in.
     """
-    while connection.mails + waiting < connection.relay.mails:
+    while not connection.broken and connection.mails + waiting < connection.relay.mails:
         mails = journal.next(1)
         if not mails:
             break
@@ -115,6 +115,11 @@ def read_mail(connection: Connection) -> Reply:
     if reply.code in (530, 538):  # RFC 4954, 6
         raise SmtpError("MAIL", reply.code, reply.text, configuration=True)
     return in_step(reply, "MAIL")
+
+
+def out_of_sequence(reply: Reply) -> bool:
+    """True for 503 to a MAIL that had RSET before it or a clean connection: the session is wrong, and not the mail."""
+    return reply.code == 503
 
 
 def read_recipients(connection: Connection, envelope: Envelope) -> tuple[Reply, ...]:
