@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.conftest import BIN, Inbox, RedisServer, Workers, free_port, settings_for, until
 
@@ -20,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ACL = (ROOT / "deploy" / "redis-users.acl").read_text()
 USERS = ("producer", "application", "worker", "flower", "viewer", "operator")
 ENTRY = b'a:3:{s:2:"to";s:13:"a@example.com";s:7:"subject";s:8:"from php";s:4:"body";s:1:"b";}'
+ONCE = Retry(NoBackoff(), 0)
 
 
 class GuardedRedis(RedisServer):
@@ -124,9 +127,9 @@ def test_a_producer_can_push_and_nothing_else(guarded: GuardedRedis) -> None:
 
 def test_nobody_enters_without_a_name_and_a_password(guarded: GuardedRedis) -> None:
     with pytest.raises(redis.exceptions.AuthenticationError):
-        redis.Redis(port=guarded.port, socket_timeout=5).ping()
+        redis.Redis(port=guarded.port, retry=ONCE).ping()
     with pytest.raises(redis.exceptions.AuthenticationError):
-        redis.Redis(port=guarded.port, username="worker", password="guessed", socket_timeout=5).ping()
+        redis.Redis(port=guarded.port, username="worker", password="guessed", retry=ONCE).ping()
 
 
 def test_viewer_and_flower_cannot_read_a_mail(guarded: GuardedRedis) -> None:
