@@ -173,7 +173,7 @@ def test_flower_sees_the_workers_under_its_own_user(guarded: GuardedRedis, worke
             cwd=workers_as_worker.folder, env=environment, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        until(lambda: "mailworker.bridge" in _workers_of(port), what="a worker in Flower")
+        until(lambda: "mailworker.bridge" in _workers_of(port), 60, "a worker in Flower")
     finally:
         flower.terminate()
         flower.wait(20)

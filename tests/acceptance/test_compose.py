@@ -9,11 +9,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from ruamel.yaml import YAML
@@ -232,6 +235,22 @@ def test_the_image_installs_the_versions_that_are_tested() -> None:
     assert pins("requirements-runtime.lock")
     assert pins("requirements-runtime.lock") <= pins("requirements.lock")
     assert "http" not in (ROOT / "requirements-runtime.lock").read_text()
+
+
+def test_the_image_installs_everything_that_the_package_needs() -> None:
+    """As the metadata of what is installed here tells it, from requirement to requirement."""
+    pinned = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements-runtime.lock").read_text(), re.MULTILINE))
+    needed: set[tuple[str, str]] = set()
+    todo = [("mailworker", "")]
+    while todo:
+        name, extra = todo.pop()
+        for text in metadata.requires(name) or []:
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                found = {(canonicalize_name(requirement.name), each) for each in ("", *requirement.extras)}
+                todo += found - needed
+                needed |= found
+    assert {name for name, _ in needed} - pinned == set()
 
 
 def test_the_systemd_unit_is_one_that_systemd_understands(tmp_path: Path) -> None:
