@@ -33,6 +33,8 @@ def create_app() -> Celery:
         app.conf.update(broker_url=runtime.settings().celery_broker_url)
         for path in _configurations():
             app.conf.update(_values(path))
+        if master := runtime.settings().celery_master_name:
+            app.conf.broker_transport_options = app.conf.broker_transport_options | {"master_name": master}
         _check(app)
     except SettingsError as error:
         if click.get_current_context(silent=True) is None:

@@ -20,6 +20,7 @@ from .address import Mailbox, parse
 from .errors import SettingsError, Unsendable
 from .message import Limits
 from .retry import Policy
+from .sentinel import SENTINEL_SCHEMES, sentinels
 from .smtp.relay import Deadlines, Relay, Security
 
 PREFIX: Final = "MAILWORKER_"
@@ -89,7 +90,9 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: SecretStr) -> SecretStr:
-        parts = _split(value.get_secret_value(), ("redis", "rediss", "unix"))
+        if sentinels(value.get_secret_value()) is not None:
+            return value
+        parts = _split(value.get_secret_value(), ("redis", "rediss", "unix", *SENTINEL_SCHEMES))
         database = parse_qs(parts.query).get("db", [""])[-1]
         if parts.scheme == "unix":
             if not parts.path.strip("/"):
@@ -170,7 +173,15 @@ class Settings(BaseSettings):
     @property
     def celery_broker_url(self) -> str:
         """What Celery connects to: `broker_url`, or the spool's Redis."""
-        return (self.broker_url or self.redis_url).get_secret_value()
+        url = (self.broker_url or self.redis_url).get_secret_value()
+        behind = sentinels(url)
+        return behind.broker_url if behind else url
+
+    @property
+    def celery_master_name(self) -> str | None:
+        """For kombu's transport options, where the broker is behind Sentinel."""
+        behind = sentinels((self.broker_url or self.redis_url).get_secret_value())
+        return behind.master if behind else None
 
 
 def _split(url: str, schemes: tuple[str, ...]) -> SplitResult:

@@ -4,7 +4,18 @@ The only package that knows the keys. Each step is one Lua script beside this fi
 and its place in `due` never disagree.
 """
 
-from .spool import Claim, Record, Ring, Spool, Taken, connect
+from .connect import connect
+from .spool import Claim, Record, Ring, Spool, Taken
 from .views import DeadLetter, Views, Waiting
 
-__all__ = ["Claim", "DeadLetter", "Record", "Ring", "Spool", "Taken", "Views", "Waiting", "connect"]
+__all__ = [
+    "Claim",
+    "DeadLetter",
+    "Record",
+    "Ring",
+    "Spool",
+    "Taken",
+    "Views",
+    "Waiting",
+    "connect",
+]

@@ -12,8 +12,6 @@ from importlib.resources import files
 from typing import Any, Final
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from ..errors import SpoolError
 from ..retry import Deferred, Failed, Held, Outcome, Returned, Sent
@@ -99,19 +97,6 @@ class Taken:
     relay_was_down: bool
     now: int
     """Redis's clock in ms."""
-
-
-def connect(url: str, timeout: float = 10) -> redis.Redis:
-    """A client that never repeats a command by itself: a script whose answer was lost may have run."""
-    return redis.Redis.from_url(
-        url,
-        protocol=2,
-        socket_timeout=timeout,
-        socket_connect_timeout=5,
-        socket_keepalive=True,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 class Spool:
