@@ -14,12 +14,15 @@ from .address import Mailbox
 from .desk import Desk
 from .errors import SmtpError, SpoolError, Unsendable
 from .message import Limits
-from .retry import Deferred, Failed, Held, Outcome, Policy, Returned, Verdict, back_off, decide
+from .retry import Deferred, Failed, Held, Outcome, Policy, Returned, Verdict, decide
 from .smtp import session
+from .smtp.replies import Reply
 from .smtp.session import Outgoing
 from .spool import Record, Spool, Taken
 
 logger = logging.getLogger(__name__)
+
+_BROKE = Reply(451, "the session broke before the message was sent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,18 @@ def deliver(office: Office, desk: Desk, ids: Sequence[str], ring_bridge: Callabl
             ring_bridge(taken.ring)
         while batch.more() and _send(office, desk, batch):
             pass
-    finally:
-        batch.end()
+    except BaseException:
+        # A time limit, or a bug of ours: the mail in hand has had its attempt, or it would come again at once.
+        batch.end(blame=True)
+        raise
+    batch.end(blame=False)
     return batch.outcomes
+
+
+def refuse(office: Office, desk: Desk, mail_id: str, reason: str, detail: str) -> None:
+    """A mail that is in the spool becomes a dead letter before anybody tries to send it. Raises `SpoolError`."""
+    if office.spool.take(desk.owner, [mail_id]).records:
+        office.spool.step(desk.owner, [(mail_id, Failed(reason, detail))], end=True)
 
 
 def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
@@ -146,6 +158,10 @@ class _Batch:
                 except Unsendable as error:
                     self._decide(item.id, Failed(error.reason, error.detail))
                     continue
+                except Exception as error:  # a bug of ours must not stop the mails behind this one
+                    logger.exception("mail %s cannot be built", item.id)
+                    self._decide(item.id, Failed("internal_error", f"{type(error).__name__} while it was built"))
+                    continue
             self._handed_out[item.id] = item
             mails.append(item)
         return mails
@@ -166,19 +182,13 @@ class _Batch:
         return [mail for mail in mails if mail.id in allowed]
 
     def done(self, mail: Outgoing, verdict: Verdict) -> None:
-        record = self.records[mail.id]
-        age = self._taken_at + time.monotonic() - self._begun - record.since / 1000
-        outcome = decide(
-            verdict, mail.envelope.recipients, record.tries + 1, age, self.office.policy, random.random()  # noqa: S311
-        )  # fmt: skip
         if verdict.final is not None:
             self.delivered += 1
             if self._relay_was_down:
                 self._relay_was_down = False
                 if self.office.spool.relay_works():
                     logger.warning("relay: works again")
-        self._forget(mail.id)
-        self._decide(mail.id, self._doubt(outcome))
+        self._judge(mail, verdict)
 
     def again(self, mail: Outgoing) -> None:
         self._forget(mail.id)
@@ -186,16 +196,22 @@ class _Batch:
 
     # What deliver asks.
 
+    def _judge(self, mail: Outgoing, verdict: Verdict) -> None:
+        record = self.records[mail.id]
+        age = self._taken_at + time.monotonic() - self._begun - record.since / 1000
+        chance = random.random()  # noqa: S311 - spreads load
+        outcome = decide(verdict, mail.envelope.recipients, record.tries + 1, age, self.office.policy, chance)
+        self._forget(mail.id)
+        self._decide(mail.id, self._doubt(outcome))
+
     def lose(self, phase: str, blame: bool) -> None:
         """The connection is gone: what was committed is in doubt. What was not was certainly not sent: it comes
         again, or with `blame` waits for its next attempt."""
         for mail in reversed(list(self._handed_out.values())):
             if mail.id in self._committed:
-                self.done(mail, Verdict((), None, phase))
+                self._judge(mail, Verdict((), None, phase))
             elif blame:
-                self._forget(mail.id)
-                delay = back_off(self.records[mail.id].tries + 1, self.office.policy, random.random())  # noqa: S311
-                self._decide(mail.id, Deferred(delay, 0, phase, "the session broke before the message was sent"))
+                self._judge(mail, Verdict((), _BROKE, "MAIL"))
             else:
                 self.again(mail)
 
@@ -204,9 +220,9 @@ class _Batch:
         while self.todo:
             self._decide(self.todo.popleft().id, Returned(delay))
 
-    def end(self) -> None:
+    def end(self, blame: bool) -> None:
         """However the batch ended: every mail in hand gets an outcome, and all outcomes are written."""
-        self.lose("interrupted", blame=False)
+        self.lose("interrupted", blame)
         self.give_back(0)
         pause = 0.1
         while True:

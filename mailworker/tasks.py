@@ -20,7 +20,7 @@ from . import deliver as delivering
 from . import events, message, runtime
 from .application import app
 from .direct import send_now
-from .errors import MailFailed
+from .errors import MailFailed, Unsendable
 from .message import Email
 from .retry import Failed, Held, Outcome, Sent
 
@@ -33,12 +33,14 @@ def _arguments(to: Any, subject: Any, body: Any) -> None:
 
 _SIGNATURE = inspect.signature(_arguments)
 
+PRIVATE = "mailworker.privacy:PrivateRequest"
+
 
 class SendEmail(Task):  # type: ignore[misc]  # celery has no types
     """Checks the arguments where it is called, spools the mail, then rings: the message carries the id alone."""
 
     typing = False
-    Request = "mailworker.privacy:PrivateRequest"
+    Request = PRIVATE
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: str | None = None, producer: Any = None,
@@ -87,13 +89,26 @@ def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
         return send_now(self._email(args, kwargs), runtime.settings())
     mail_id: str = self.request.id
     if args or kwargs:  # sent by name with the mail as arguments: first of all it is made safe
-        runtime.spool().put(mail_id, _payload(self._email(args, kwargs)), keyed=True)
+        _spool_arguments(self, mail_id, args, kwargs)
     outcome = _deliver([mail_id]).get(mail_id)
     _tell_celery(outcome)
     return None
 
 
-@app.task(name="mailworker.deliver")
+def _spool_arguments(task: SendEmail, mail_id: str, args: Any, kwargs: Any) -> None:
+    """Raises `MailFailed` for what can never be a mail, once it is a dead letter with the arguments as they came."""
+    try:
+        payload = _payload(task._email(args, kwargs))
+    except (TypeError, Unsendable) as error:
+        reason = error.reason if isinstance(error, Unsendable) else "bad_arguments"
+        runtime.spool().put(mail_id, json.dumps({"args": args, "kwargs": kwargs}).encode("utf-8"), keyed=True)
+        with runtime.desks().sit() as desk:
+            delivering.refuse(runtime.office(), desk, mail_id, reason, str(error))
+        raise MailFailed(reason) from None
+    runtime.spool().put(mail_id, payload, keyed=True)
+
+
+@app.task(name="mailworker.deliver", Request=PRIVATE)
 def deliver(ids: list[str]) -> dict[str, int]:
     """Delivers these mails of the spool. Returns how many had which outcome."""
     summary: dict[str, int] = {}
@@ -103,7 +118,7 @@ def deliver(ids: list[str]) -> dict[str, int]:
     return summary
 
 
-@app.task(bind=True, name="mailworker.bridge")
+@app.task(bind=True, name="mailworker.bridge", Request=PRIVATE)
 def bridge(self: Task, token: str) -> None:
     """Claims what waits in the legacy lists and what is due, and rings for it. A lone mail it delivers itself."""
     if runtime.stopping():

@@ -31,7 +31,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, sh
   local record = redis.call('HMGET', mail_key(id), 'state', 'owner', 'suspect')
   local state = record[1]
   if state == 'leased' or state == 'committing' then
-    if redis.call('HEXISTS', OWNERS, record[2]) == 1 then
+    if redis.call('HEXISTS', OWNERS, record[2]) == 1 and redis.call('SISMEMBER', lease_key(record[2]), id) == 1 then
       redis.call('ZADD', DUE, now + patience, id)
       state = nil
     else

@@ -102,6 +102,22 @@ def test_a_mail_sent_by_name_with_its_arguments_is_spooled_first(
     until(lambda: inbox.subjects() == ["by name"], what="the mail")
 
 
+def test_a_mail_sent_by_name_with_wrong_arguments_is_a_dead_letter(
+    workers: Workers, redis_server: RedisServer, inbox: Inbox
+) -> None:
+    workers.start()
+    workers.python(
+        "from mailworker import app\n"
+        "app.send_task('mailworker.send_email', kwargs=dict(to='x <@example.com', subject='s', body='b'))\n"
+        "app.send_task('mailworker.send_email', kwargs=dict(to='a@b.org', subject='s', body='b', cc='c@d.org'))\n"
+        "app.send_task('mailworker.send_email', args=[1])"
+    )
+    letters = until(lambda: len(found := list(views(redis_server).dead_letters())) == 3 and found, what="dead letters")
+    assert sorted(letter.reason for letter in letters) == ["bad_address", "bad_arguments", "bad_arguments"]
+    assert json.loads(letters[0].raw)
+    assert inbox.mails == []
+
+
 def test_the_same_task_id_sends_one_mail(workers: Workers, redis_server: RedisServer, inbox: Inbox) -> None:
     workers.start()
     for _ in range(2):
