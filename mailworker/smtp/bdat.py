@@ -95,7 +95,7 @@ class _Stream:
             parts += ("\r\n".join([*lines, f"BDAT {len(data)} LAST", ""]).encode("utf-8"), data)
             ends.append(ends[-1] + len(parts[-2]) + len(data))
         try:
-            self.connection.write(parts, "message", patience(self.connection, ends[-1]))
+            self.connection.write(parts, "message", patience(self.connection.relay.deadlines.final, ends[-1]))
         except SmtpError:
             whole = sum(end <= self.connection.written for end in ends[1:])
             self.under_way.extend(sent[:whole])
@@ -123,8 +123,8 @@ class _Stream:
         try:
             if sent.reset:
                 read_reset(connection)
-            opening = Opening(read_mail(connection), read_recipients(connection, sent.mail.envelope))
-            final = read_final(connection)
+            opening = Opening(read_mail(connection), read_recipients(connection, len(sent.mail.envelope.recipients)))
+            final = opening.recipients[-1] if connection.good_bye else read_final(connection)
         except SmtpError as error:
             if error.code:  # said by the relay, which therefore took neither this mail nor those behind it
                 self._all_again()
@@ -142,10 +142,11 @@ class _Stream:
             self.misplaced.append(sent.mail)
             return
         connection.clean = final.positive and not self.under_way
-        self.journal.done(sent.mail, _verdict(opening, final))
+        verdict = _verdict(opening, final)
+        self.journal.done(sent.mail, verdict)
         if connection.good_bye:
             self._all_again()
-            raise SmtpError("message", final.code, final.text)
+            raise SmtpError(verdict.phase, final.code, final.text)
 
     def _all_again(self) -> None:
         give_back(self.journal, [*self.misplaced, *(sent.mail for sent in self.under_way)])
@@ -159,6 +160,7 @@ def _unknown(opening: Opening, final: Reply) -> bool:
 
 
 def _verdict(opening: Opening, final: Reply) -> Verdict:
-    if opening.accepted or final.positive:
+    content = final is not opening.recipients[-1]  # where RCPT got the last word, the content got none
+    if content and (opening.accepted or final.positive):
         return Verdict(opening.recipients, final, "message")
     return opening.refusal()

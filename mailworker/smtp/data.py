@@ -21,7 +21,6 @@ from .transaction import (
     Outgoing,
     begin,
     give_back,
-    in_step,
     next_mail,
     out_of_sequence,
     patience,
@@ -41,7 +40,7 @@ def one_by_one(connection: Connection, journal: Journal) -> None:
     opened = _open_next(connection, journal)
     while opened is not None:
         mail, opening = opened
-        if not opening.accepted or opening.data is None or not opening.data.intermediate:
+        if not opening.ready:
             _refused(connection, journal, mail, opening)
             opened = _open_next(connection, journal)
         elif journal.commit([mail]):
@@ -63,7 +62,7 @@ def _open_next(connection: Connection, journal: Journal) -> _Opened | None:
         if not connection.pipelining:
             return mail, _ask(connection, lines, reset)
         group = _group(lines)
-        connection.write([group], "MAIL", patience(connection, len(group)))
+        connection.write([group], "MAIL", patience(connection.relay.deadlines.reply, len(group)))
         return mail, _read_opening(connection, mail.envelope, reset)
 
 
@@ -87,8 +86,8 @@ def _read_opening(connection: Connection, envelope: Envelope, reset: bool) -> Op
         read_reset(connection)
     mail = read_mail(connection)
     _in_sequence(mail)
-    recipients = read_recipients(connection, envelope)
-    return Opening(mail, recipients, _go_ahead(connection))
+    recipients = read_recipients(connection, len(envelope.recipients))
+    return Opening(mail, recipients, None if connection.good_bye else _go_ahead(connection))
 
 
 def _in_sequence(reply: Reply) -> None:
@@ -106,10 +105,12 @@ def _ask(connection: Connection, lines: list[str], reset: bool) -> Opening:
     mail = read_mail(connection)
     _in_sequence(mail)
     recipients: list[Reply] = []
-    for line in lines[reset + 1 :] if mail.positive else ():
-        recipients.append(in_step(connection.command(line, "RCPT"), "RCPT"))
+    for line in lines[reset + 1 :]:
+        if mail.positive and not connection.good_bye:
+            _say(connection, line, "RCPT")
+            recipients += read_recipients(connection, 1)
     opening = Opening(mail, tuple(recipients))
-    if not opening.accepted:
+    if connection.good_bye or not opening.accepted:
         return opening
     _say(connection, "DATA", "DATA")
     return replace(opening, data=_go_ahead(connection))
@@ -121,25 +122,26 @@ def _say(connection: Connection, line: str, phase: str) -> None:
 
 def _go_ahead(connection: Connection) -> Reply:
     """354, or a refusal."""
-    reply = connection.reply("DATA")
+    reply = connection.replies.read("DATA", connection.relay.deadlines.reply)
+    connection.good_bye = reply.code == 421
     if reply.positive:
         raise SmtpError("DATA", 0, f"the relay is out of step: {reply.code}")
     return reply
 
 
 def _refused(connection: Connection, journal: Journal, mail: Outgoing, opening: Opening) -> None:
-    if opening.accepted and opening.data is not None:
-        journal.done(mail, Verdict(opening.recipients, opening.data, "DATA"))
+    verdict = opening.refusal()
+    journal.done(mail, verdict)
+    if connection.good_bye:
+        raise SmtpError(verdict.phase, 421, "the relay says good-bye")
+    if opening.data is None or not opening.data.intermediate:
+        return
+    if any(reply.positive for reply in opening.recipients):
+        connection.close(polite=False)  # MAIL refused, RCPT taken: a dot would be an empty mail to somebody
     else:
-        journal.done(mail, opening.refusal())
-        if opening.data is None or not opening.data.intermediate:
-            return
-        if any(reply.positive for reply in opening.recipients):
-            connection.close(polite=False)  # MAIL refused, RCPT taken: a dot would be an empty mail to somebody
-        else:
-            # It waits for a message to nobody: end that at once (RFC 2920, 3.1).
-            connection.write([b".\r\n"], "DATA", connection.relay.deadlines.reply)
-            connection.reply("DATA")
+        # It waits for a message to nobody: end that at once (RFC 2920, 3.1).
+        connection.write([b".\r\n"], "DATA", connection.relay.deadlines.reply)
+        connection.reply("DATA")
 
 
 def _send(connection: Connection, journal: Journal, mail: Outgoing, opening: Opening) -> _Opened | None:
@@ -175,7 +177,7 @@ def _stuffed(data: bytes) -> list[bytes]:
 
 def _write_content(connection: Connection, parts: list[bytes], size: int) -> Reply:
     try:
-        connection.write(parts, "message", patience(connection, size))
+        connection.write(parts, "message", patience(connection.relay.deadlines.final, size))
     except SmtpError:
         if connection.written < size:
             raise

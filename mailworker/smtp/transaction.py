@@ -49,10 +49,17 @@ class Opening:
         """True where somebody is left to get the content."""
         return self.mail.positive and any(reply.positive for reply in self.recipients)
 
+    @property
+    def ready(self) -> bool:
+        """True where somebody is left and the relay waits for the content, after DATA."""
+        return self.accepted and self.data is not None and self.data.intermediate
+
     def refusal(self) -> Verdict:
-        """The verdict where nobody is left."""
-        if not self.mail.positive or not self.recipients:
+        """The verdict of a mail that gets no further than this."""
+        if not self.mail.positive:
             return Verdict((), self.mail, "MAIL")
+        if self.accepted and self.data is not None:
+            return Verdict(self.recipients, self.data, "DATA")
         return Verdict(self.recipients, self.recipients[-1], "RCPT")
 
 
@@ -122,16 +129,29 @@ def out_of_sequence(reply: Reply) -> bool:
     return reply.code == 503
 
 
-def read_recipients(connection: Connection, envelope: Envelope) -> tuple[Reply, ...]:
-    return tuple(in_step(connection.reply("RCPT"), "RCPT") for _ in envelope.recipients)
+def read_recipients(connection: Connection, count: int) -> tuple[Reply, ...]:
+    """The replies to so many RCPT; fewer where the last one is 421, after which the relay answers no more.
+
+    That is a verdict: the mail's own recipients may be why the relay gives up, and it would so for ever.
+    """
+    replies: list[Reply] = []
+    while len(replies) < count and not connection.good_bye:
+        replies.append(read_verdict(connection, "RCPT", connection.relay.deadlines.reply))
+    return tuple(replies)
 
 
 def read_final(connection: Connection) -> Reply:
-    """The reply to the content. 421 is a verdict here, after which the caller looks at `good_bye`."""
-    reply = in_step(connection.replies.read("message", connection.relay.deadlines.final), "message")
-    connection.good_bye = reply.code == 421
+    """The reply to the content."""
+    reply = read_verdict(connection, "message", connection.relay.deadlines.final)
     connection.accepted += reply.positive
     return reply
+
+
+def read_verdict(connection: Connection, phase: str, seconds: float) -> Reply:
+    """A reply that may be 421 and still decides about a mail. The caller looks at `good_bye`."""
+    reply = connection.replies.read(phase, seconds)
+    connection.good_bye = reply.code == 421
+    return in_step(reply, phase)
 
 
 def in_step(reply: Reply, phase: str) -> Reply:
@@ -147,6 +167,6 @@ def give_back(journal: Journal, mails: Iterable[Outgoing]) -> None:
         journal.again(mail)
 
 
-def patience(connection: Connection, size: int) -> float:
-    """Seconds in which a relay has to read so many octets."""
-    return connection.relay.deadlines.final + size / SLOWEST
+def patience(seconds: float, size: int) -> float:
+    """Seconds in which a relay has to read so many octets, and some more."""
+    return seconds + size / SLOWEST

@@ -13,13 +13,14 @@ import time
 import pytest
 
 from mailworker.errors import SmtpError
+from mailworker.retry import Deferred, Policy, decide
 from mailworker.smtp import session
 from mailworker.smtp.connection import Connection, open_connection
 from mailworker.smtp.relay import Deadlines
 
 from . import smtp_server as behave
 from .smtp_client import Journal, mail, mails, relay_of, until
-from .smtp_server import Misbehaviour, Session, SmtpServer, answer, at, good_bye, without
+from .smtp_server import Misbehaviour, Session, SmtpServer, answer, at, each, good_bye, where, without
 from .test_smtp_session import PIPELINED, STEP_BY_STEP, STREAMING, WAYS, ids
 
 SHORT = Deadlines(connect=5, reply=0.4, final=0.4)
@@ -49,25 +50,49 @@ def judge(server: SmtpServer, journal: Journal) -> None:
 
 
 @WAYS
-@pytest.mark.parametrize("step", ["MAIL", "RCPT"])
-def test_a_421_before_the_content_gives_everything_back(extensions: tuple[str, ...], step: str) -> None:
-    with SmtpServer({step: at(3, good_bye)}, extensions=extensions) as server:
+def test_a_421_to_mail_gives_everything_back(extensions: tuple[str, ...]) -> None:
+    with SmtpServer({"MAIL": at(3, good_bye)}, extensions=extensions) as server:
         journal = Journal(mails(6))
         error, connection = broken(server, journal)
         assert ids(server) == ["m0", "m1"]
-    assert (error.phase, error.code, error.configuration) == (step, 421, False)
+    assert (error.phase, error.code, error.configuration) == ("MAIL", 421, False)
     assert connection.ended_by_relay
     assert [item.id for item in journal.todo] == ["m2", "m3", "m4", "m5"]
     assert journal.handed_out == {}
 
 
+@WAYS
+def test_a_421_to_a_recipient_is_that_mails_verdict_and_gives_back_the_rest(extensions: tuple[str, ...]) -> None:
+    """Its recipients may be why (too many errors): who was refused is told now, and the mail cannot stop all others."""
+    script = {"RCPT": each(where("never", answer(550)), where("strange", good_bye))}
+    todo = [mail("a"), mail("b", "x@test", "never@test", "y@test", "strange@test", "z@test"), mail("c"), mail("d")]
+    with SmtpServer(script, extensions=extensions) as server:
+        journal = Journal(todo)
+        error, connection = broken(server, journal)
+        assert ids(server) == ["a"]
+    assert (error.phase, error.code) == ("RCPT", 421)
+    assert connection.ended_by_relay
+    verdict = journal.verdicts["b"]
+    assert verdict.phase == "RCPT"
+    assert [reply.code for reply in verdict.recipients] == [250, 550, 250, 421]
+    assert [item.id for item in journal.todo] == ["c", "d"]
+    assert journal.handed_out == {}
+    outcome = decide(verdict, todo[1].envelope.recipients, 1, 0, Policy(), 0.5)
+    assert isinstance(outcome, Deferred)
+    assert outcome.recipients == ("x@test", "y@test", "strange@test", "z@test")
+    assert outcome.refused is not None
+    assert outcome.refused.recipients == ("never@test",)
+
+
 @pytest.mark.parametrize("extensions", [PIPELINED, STEP_BY_STEP])
-def test_a_421_to_data_gives_everything_back(extensions: tuple[str, ...]) -> None:
+def test_a_421_to_data_is_that_mails_verdict_and_gives_back_the_rest(extensions: tuple[str, ...]) -> None:
     with SmtpServer({"DATA": at(3, good_bye)}, extensions=extensions) as server:
         journal = Journal(mails(6))
-        assert broken(server, journal)[0].code == 421
+        error, _ = broken(server, journal)
         assert ids(server) == ["m0", "m1"]
-    assert [item.id for item in journal.todo] == ["m2", "m3", "m4", "m5"]
+    assert (error.phase, error.code) == ("DATA", 421)
+    assert journal.codes == {"m0": 250, "m1": 250, "m2": 421}
+    assert [item.id for item in journal.todo] == ["m3", "m4", "m5"]
     assert journal.handed_out == {}
 
 
@@ -208,9 +233,9 @@ def test_what_was_answered_before_the_connection_broke_counts() -> None:
     begun = threading.Event()
 
     def wait(session: Session, argument: str) -> None:
-        begun.wait(5)
+        assert begun.wait(5)
 
-    with SmtpServer({"accepted": at(2, wait)}, pace="each") as server:
+    with SmtpServer({"RSET": at(1, wait)}, pace="each") as server:
         connection = open_connection(relay_of(server, window=2))
         journal = Journal(mails(8))
 

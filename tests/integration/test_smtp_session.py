@@ -59,7 +59,8 @@ def test_without_chunking_the_next_mail_is_opened_with_the_content_of_the_last()
     with SmtpServer(extensions=PIPELINED) as server:
         send_all(server, mails(3))
         verbs = [line.split()[0] for line in server.commands()]
-    assert verbs == ["EHLO", *["MAIL", "RCPT", "DATA"] * 3, "QUIT"]
+    assert verbs[:10] == ["EHLO", *["MAIL", "RCPT", "DATA"] * 3]
+    assert verbs[10:] in ([], ["QUIT"])
 
 
 @WAYS
