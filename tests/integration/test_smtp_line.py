@@ -1,0 +1,172 @@
+"""The warm line of a desk: what it learns from a relay, and for how long; and sending without the spool."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from mailworker import desk as desk_module
+from mailworker.desk import Line
+from mailworker.direct import send_now
+from mailworker.errors import MailDeferred, MailFailed, SmtpError
+from mailworker.message import Limits, from_arguments
+from mailworker.settings import Settings
+from mailworker.smtp import session
+from mailworker.smtp.relay import Deadlines
+
+from . import smtp_server as behave
+from .smtp_client import Journal, mails, relay_of, until
+from .smtp_server import Session, SmtpServer, after_mails, answer, at, good_bye, where
+from .test_smtp_session import ids
+
+
+def run(line: Line, journal: Journal) -> int:
+    """Sends it all as a delivery does. Returns how many connections were lost on the way."""
+    lost = 0
+    while journal.todo:
+        connection = line.get()
+        try:
+            session.send(connection, journal)
+        except SmtpError:
+            lost += 1
+            journal.todo.extendleft(reversed(journal.handed_out.values()))
+            journal.handed_out.clear()
+            journal.committed.clear()
+        finally:
+            if connection.broken:
+                line.drop()
+        assert lost < 10
+    return lost
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the line's clock adds to the real one."""
+    ahead = [0.0]
+    monkeypatch.setattr(desk_module.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
+    return ahead
+
+
+@pytest.mark.parametrize("way", [good_bye, behave.close], ids=["421", "close"])
+def test_a_relay_that_closes_after_some_mails_is_closed_in_time_from_then_on(way: behave.Misbehaviour) -> None:
+    with SmtpServer({"MAIL": after_mails(5, way)}) as server:
+        line = Line(relay_of(server))
+        assert run(line, Journal(mails(9))) == 1
+        assert run(line, Journal(mails(20, "n"))) == 0
+        line.drop()
+        assert [one.accepted for one in server.sessions] == [5, 4 + 1, 5, 5, 5, 4]
+        assert len(set(ids(server))) == 29
+
+
+def test_what_was_learnt_is_forgotten_after_a_while(clock: list[float]) -> None:
+    with SmtpServer({"MAIL": at(3, good_bye)}) as server:  # a restart, once
+        line = Line(relay_of(server))
+        run(line, Journal(mails(10)))
+        assert line.get().relay.mails == 2
+        clock[0] = desk_module.LESSON_HOLDS + 1
+        line.drop()
+        assert line.get().relay.mails == 100
+        line.drop()
+
+
+def test_a_relay_that_hangs_teaches_nothing_about_how_many_mails_it_takes() -> None:
+    with SmtpServer({"accepted": at(3, behave.hang)}) as server:
+        line = Line(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
+        run(line, Journal(mails(4)))
+        assert line.get().relay.mails == 100
+        line.drop()
+
+
+@pytest.mark.parametrize("code", [500, 502, 503])
+def test_a_relay_that_does_not_know_bdat_gets_data(code: int) -> None:
+    with SmtpServer({"BDAT": answer(code)}) as server:
+        line = Line(relay_of(server))
+        assert run(line, Journal(mails(5))) == 0
+        assert run(line, Journal(mails(5, "n"))) == 0
+        line.drop()
+        assert {one.way for one in server.mails} == {"DATA"}
+        assert (len(ids(server)), server.connections) == (10, 2)
+
+
+def test_a_relay_that_loses_what_is_pipelined_is_asked_step_by_step() -> None:
+    def lose(session: Session, argument: str) -> None:
+        session._input.clear()
+
+    with SmtpServer({"MAIL": lose}) as server:
+        line = Line(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
+        assert run(line, Journal(mails(5))) == 1
+        line.drop()
+        assert (ids(server), server.connections) == (["m0", "m1", "m2", "m3", "m4"], 2)
+
+
+def test_a_line_is_kept_while_it_is_good_and_opened_anew_when_the_relay_closed_it() -> None:
+    with SmtpServer() as server:
+        line = Line(relay_of(server))
+        run(line, Journal(mails(3)))
+        assert line.get() is line.get()
+        server.sessions[0].end()
+        until(lambda: server.sessions[0].sock.fileno() == -1)
+        assert run(line, Journal(mails(3, "n"))) == 0
+        assert server.connections == 2
+        line.drop()
+
+
+# Without the spool.
+
+
+def settings_of(server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("MAILWORKER_FROM", "A site <site@example.com>")
+    monkeypatch.setenv("MAILWORKER_SMTP_URL", f"smtp://127.0.0.1:{server.port}")
+    return Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+EMAIL = from_arguments(["a@test", "b@test"], "subject", "body", Limits())
+
+
+def test_sending_directly_returns_the_message_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SmtpServer() as server:
+        message_id = send_now(EMAIL, settings_of(server, monkeypatch))
+        assert f"Message-ID: <{message_id}>\r\n".encode() in server.mails[0].data
+        assert server.mails[0].recipients == ("a@test", "b@test")
+
+
+def test_sending_directly_tries_again_without_bdat(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SmtpServer({"BDAT": answer(502)}) as server:
+        send_now(EMAIL, settings_of(server, monkeypatch))
+        assert [one.way for one in server.mails] == ["DATA"]
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ({"MAIL": answer(550)}, MailFailed),
+        ({"RCPT": answer(550)}, MailFailed),
+        ({"message": answer(554)}, MailFailed),
+        ({"MAIL": answer(450)}, MailDeferred),
+        ({"message": answer(451)}, MailDeferred),
+        ({"RCPT": where("b@", answer(450))}, MailDeferred),
+        ({"MAIL": good_bye}, SmtpError),
+        ({"accepted": behave.close}, SmtpError),
+        ({"greeting": answer(554)}, SmtpError),
+    ],
+)
+def test_sending_directly_raises_what_the_relay_said(
+    script: dict[str, behave.Misbehaviour], error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SmtpServer(script) as server:
+        with pytest.raises(error):
+            send_now(EMAIL, settings_of(server, monkeypatch))
+        assert server.connections == 1
+
+
+def test_sending_directly_closes_politely(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SmtpServer() as server:
+        send_now(EMAIL, settings_of(server, monkeypatch))
+        until(lambda: server.commands()[-1] == "QUIT")
+
+
+def test_a_line_that_was_never_opened_may_be_dropped() -> None:
+    with SmtpServer() as server:
+        Line(relay_of(server)).drop()
+        assert server.connections == 0
