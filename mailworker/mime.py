@@ -34,6 +34,7 @@ _FIELD = re.compile(rb"(?:Subject|From|To|Date|Message-ID|MIME-Version|Content-[
 
 _FOLD_AT: Final = 76
 _LONGEST_WORD: Final = 900
+_LONGEST_PHRASE: Final = 400  # as a quoted string it may double
 _WORD_OCTETS: Final = 45  # 60 base64 characters: an encoded word has at most 75 (RFC 2047, 2)
 
 _MIME_HEADERS: Final = (
@@ -179,7 +180,7 @@ def _mailbox(mailbox: Mailbox) -> bytes:
 
 
 def _phrase(name: bytes) -> bytes:
-    if len(name) <= _FOLD_AT and _goes_as_it_is(name):
+    if len(name) <= _LONGEST_PHRASE and _goes_as_it_is(name):
         if _ATOMS.fullmatch(name):
             return name
         if b"=?" not in name:
