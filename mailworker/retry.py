@@ -129,10 +129,11 @@ def _sort(verdict: Verdict, final: Reply, recipients: tuple[str, ...]) -> tuple[
 
 def _dead_letter(refused: list[_Answer], verdict: Verdict) -> Failed:
     reply = refused[0][1]
-    reason = {"MAIL": "sender_refused", "RCPT": "recipient_refused", "SMTPUTF8": "smtputf8"}.get(verdict.phase)
-    if reason is None:
-        taken = verdict.final is not None and verdict.final.positive
-        reason = "recipient_refused" if taken else "message_refused"
+    reason = {"MAIL": "sender_refused", "SMTPUTF8": "smtputf8"}.get(verdict.phase, "recipient_refused")
+    if verdict.phase in ("DATA", "message"):
+        for _, answer in refused:
+            if answer is verdict.final:  # and not the reply to a RCPT before it
+                reply, reason = answer, "message_refused"
     return Failed(reason, _said(reply), reply.code, tuple(address for address, _ in refused))
 
 
