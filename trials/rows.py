@@ -79,9 +79,12 @@ BEFORE = ("greeting", "connect", "EHLO", "MAIL", "RCPT", "half", "content")
 BEFORE_DATA = ("MAIL", "RCPT", "DATA", "half", "content")
 
 ROWS = [
-    Row("child", "kill -9 of a pool child while sending: ten named points, and at random", 100, 10,
+    Row("child", "kill -9 of a pool child while sending: nine named points, and at random", 100, 10,
         "0 lost; doubled only in doubt, and at most a window a kill; goes on in 5 s",
         _within(5, _per_kill), strikes.sending_child, Options(points=True)),
+    Row("doorbell", "kill -9 of a pool child that has a doorbell in hand, before it takes its mails", 20, 1,
+        "0 lost, 0 doubled; goes on in 60 s",
+        _within(60, _none_doubled), strikes.rung_child, Options(points=True)),
     Row("bridge", "kill -9 of the child that runs the bridge: five named points, and at random", 100, 4,
         "0 lost, 0 doubled", _none_doubled, strikes.bridge_child, Options(points=True, rate=100, burst=60)),
     Row("main", "kill -9 of a worker's main process under load, alone or with its children", 100, 2,

@@ -43,6 +43,9 @@ def settle(stage: Stage, seconds: list[float], notes: list[str]) -> Tally:
         notes.append(f"{error}; left: {stage.watch.waiting()}")
     buried = stage.watch.buried()
     comparison = compare(stage.pushes, stage.arrivals, set(buried), stage.watch.doubts())
+    looked = stage.watch.drained() and not stage.options.plain
+    if looked and stage.active_tasks() and (active := stage.active_tasks()):
+        notes.append(f"all mails are through, and children still run {active}: they hang")
     if buried:
         notes.append(f"dead letters: {sorted(set(buried.values()))}, {len(buried)} in all")
     if comparison.strange:

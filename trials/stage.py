@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from celery import Celery
+
 from . import points, processes, relay
 from .arms import Arms
 from .ledger import Arrivals
@@ -193,7 +195,7 @@ class Stage:
         for worker in self.workers:
             for process in (worker.main, *worker.pool()):
                 processes.thaw(process)
-        for point in (*relay.STEPS, *points.BRIDGE, *points.CHILD):
+        for point in (*relay.STEPS, *points.BRIDGE, *points.CHILD, points.DOORBELL):
             self.arms.disarm(point)
         if self.redis_process.poll() is not None:
             self.start_redis()
@@ -202,6 +204,11 @@ class Stage:
         self.reap()
         while len(self.workers) < self.options.workers:
             self.start_worker(wait=False)
+
+    def active_tasks(self) -> list[str]:
+        """The tasks that are being run, as the workers say."""
+        answers = Celery(broker=self.redis_url).control.inspect(timeout=1).active() or {}
+        return [task["name"] for tasks in answers.values() for task in tasks]
 
     def push_marker(self) -> str:
         """One more entry on the list; its token."""

@@ -55,10 +55,14 @@ def sending_child(stage: Stage, number: int, chance: random.Random) -> float:
     if number % 2 == 0:
         point = points.CHILD[number // 2 % len(points.CHILD)]
         process = _at_point(stage, point, chance)
-        # Before it takes them it has no mail in hand, but the doorbell for some: then all that waits is watched.
-        hand = stage.watch.everything() if point == "take-before" else stage.watch.hand(process)
-        return _gone_on(stage, hand)
+        return _gone_on(stage, stage.watch.hand(process))
     return _gone_on(stage, wait_for("a child is caught sending", lambda: _kill_sending(stage, chance), AIM_SECONDS))
+
+
+def rung_child(stage: Stage, number: int, chance: random.Random) -> float:
+    """With a doorbell in hand, before it took the mails it is for. All mails that wait at that moment are watched."""
+    _at_point(stage, points.DOORBELL, chance)
+    return _gone_on(stage, stage.watch.everything())
 
 
 def _at_point(stage: Stage, point: str, chance: random.Random) -> int:
