@@ -11,7 +11,7 @@ worker_max_tasks_per_child = 16_000
 
 # A message is a doorbell: losing or doubling one costs nothing, holding many back does.
 task_default_queue = "mailworker"
-task_queues = [Queue("mailworker"), Queue("mailworker.bridge")]
+task_queues = [Queue("mailworker"), Queue("mailworker.bridge", routing_key="mailworker.bridge")]
 task_routes = {"mailworker.bridge": {"queue": "mailworker.bridge"}}
 task_create_missing_queues = True
 worker_prefetch_multiplier = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import ssl
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -33,8 +34,9 @@ def create_app() -> Celery:
         app.conf.update(broker_url=runtime.settings().celery_broker_url)
         for path in _configurations():
             app.conf.update(_values(path))
-        if master := runtime.settings().celery_master_name:
-            app.conf.broker_transport_options = app.conf.broker_transport_options | {"master_name": master}
+        if behind := runtime.settings().celery_sentinels:
+            app.conf.broker_transport_options = app.conf.broker_transport_options | {"master_name": behind.master}
+            app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED} if behind.tls else False
         _check(app)
     except SettingsError as error:
         if click.get_current_context(silent=True) is None:

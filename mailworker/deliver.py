@@ -7,7 +7,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import message, mime
 from .address import Mailbox
@@ -202,6 +202,8 @@ class _Batch:
         chance = random.random()  # noqa: S311 - spreads load
         outcome = decide(verdict, mail.envelope.recipients, record.tries + 1, age, self.office.policy, chance)
         self._forget(mail.id)
+        if isinstance(outcome, Deferred | Failed) and outcome.recipients == mail.envelope.recipients:
+            outcome = replace(outcome, recipients=None)  # nobody has it yet
         self._decide(mail.id, self._doubt(outcome))
 
     def lose(self, phase: str, blame: bool) -> None:
@@ -246,7 +248,7 @@ class _Batch:
         return Outgoing(record.id, envelope)
 
     def _doubt(self, outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Deferred) and outcome.in_doubt and self.office.hold_in_doubt:
+        if isinstance(outcome, Deferred | Failed) and outcome.in_doubt and self.office.hold_in_doubt:
             return Held("in_doubt", outcome.detail)
         return outcome
 

@@ -49,6 +49,7 @@ class Failed:
     detail: str
     code: int = 0
     recipients: tuple[str, ...] | None = None
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,11 @@ def decide(
     left = policy.max_age - age
     if final is None:
         said = "no reply after the message was sent"
-        return Failed("expired", said) if delay > left else Deferred(delay, 0, verdict.phase, said, in_doubt=True)
+        return (
+            Failed("expired", said, in_doubt=True)
+            if delay > left
+            else Deferred(delay, 0, verdict.phase, said, in_doubt=True)
+        )
     refused, later = _sort(verdict, final, recipients)
     dead = _dead_letter(refused, verdict) if refused else None
     if not later:

@@ -20,7 +20,7 @@ from .address import Mailbox, parse
 from .errors import SettingsError, Unsendable
 from .message import Limits
 from .retry import Policy
-from .sentinel import SENTINEL_SCHEMES, sentinels
+from .sentinel import SENTINEL_SCHEMES, Sentinels, sentinels
 from .smtp.relay import Deadlines, Relay, Security
 
 PREFIX: Final = "MAILWORKER_"
@@ -175,13 +175,16 @@ class Settings(BaseSettings):
         """What Celery connects to: `broker_url`, or the spool's Redis."""
         url = (self.broker_url or self.redis_url).get_secret_value()
         behind = sentinels(url)
-        return behind.broker_url if behind else url
+        if behind:
+            return behind.broker_url
+        if url.startswith("unix://"):  # as kombu writes it
+            return "redis+socket://" + url.removeprefix("unix://").replace("?db=", "?virtual_host=")
+        return url
 
     @property
-    def celery_master_name(self) -> str | None:
-        """For kombu's transport options, where the broker is behind Sentinel."""
-        behind = sentinels((self.broker_url or self.redis_url).get_secret_value())
-        return behind.master if behind else None
+    def celery_sentinels(self) -> Sentinels | None:
+        """Where the broker is behind Sentinel: what Celery's URL cannot tell, the master's name and TLS."""
+        return sentinels((self.broker_url or self.redis_url).get_secret_value())
 
 
 def _split(url: str, schemes: tuple[str, ...]) -> SplitResult:

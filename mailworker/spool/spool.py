@@ -256,7 +256,7 @@ def _wire(mail_id: str, outcome: Outcome) -> str:
     fields: dict[str, Any] = {"id": mail_id}
     match outcome:
         case Failed():
-            fields |= {"kind": "failed", **_failure(outcome)}
+            fields |= {"kind": "failed", "in_doubt": outcome.in_doubt, **_failure(outcome)}
         case Held():
             fields |= {"kind": "held", "reason": outcome.reason, "detail": outcome.detail[:_DETAIL], "code": 0}
             fields["in_doubt"] = outcome.reason == "in_doubt"

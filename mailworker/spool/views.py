@@ -80,7 +80,11 @@ class Views:
             raise translated(error) from error
 
     def dead_letter(self, mail_id: str) -> DeadLetter | None:
-        record = self.client.hgetall(f"{self.prefix}mail:{mail_id}")
+        """None where there is no such mail, or it is not dead."""
+        try:
+            record = self.client.hgetall(f"{self.prefix}mail:{mail_id}")
+        except redis.RedisError as error:
+            raise translated(error) from error
         if record.get(b"state") not in (b"failed", b"held"):
             return None
         return DeadLetter(

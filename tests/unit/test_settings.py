@@ -68,13 +68,20 @@ def test_the_relay(load_with, url, host, port, security, user, password) -> None
     "url",
     [
         "redis://127.0.0.1:6379/0", "redis://h", "redis://h/15", "redis://:@h/3", "redis://:p@h", "redis://u:p@h:1/2",
-        "rediss://u:p%40%2F@h:6380/0", "unix:///run/redis.sock", "unix:///run/redis.sock?db=3", "redis://h?db=3",
+        "rediss://u:p%40%2F@h:6380/0", "redis://h?db=3",
         "rediss://h/0?ssl_cert_reqs=required", "redis://[::1]:6379/0",
     ],
 )  # fmt: skip
 def test_a_redis_url_is_taken_as_it_is(load_with, url: str) -> None:  # type: ignore[no-untyped-def]
     settings = load_with(REDIS_URL=url)
     assert settings.redis_url.get_secret_value() == settings.celery_broker_url == url
+
+
+def test_a_socket_is_told_to_celery_as_kombu_writes_it(load_with) -> None:  # type: ignore[no-untyped-def]
+    assert load_with(REDIS_URL="unix:///run/r.sock").celery_broker_url == "redis+socket:///run/r.sock"
+    assert (
+        load_with(REDIS_URL="unix:///run/r.sock?db=3").celery_broker_url == "redis+socket:///run/r.sock?virtual_host=3"
+    )
 
 
 def test_the_broker_may_be_another(load_with) -> None:  # type: ignore[no-untyped-def]

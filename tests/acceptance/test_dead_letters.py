@@ -1,0 +1,129 @@
+"""The commands for dead letters and the way back, as an operator types them, against a real Redis."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from mailworker.address import Mailbox
+from mailworker.giveback import serialize
+from mailworker.message import Email
+from mailworker.retry import Failed
+from mailworker.spool import Spool, connect
+from tests.conftest import Inbox, RedisServer, Workers, until
+
+QUEUE = "queue:email"
+
+
+def entry(to: str) -> bytes:
+    return serialize(Email((Mailbox(to),), b"subject", b"body"))
+
+
+@pytest.fixture
+def spool(redis_server: RedisServer) -> Spool:
+    return Spool(connect(redis_server.url), [QUEUE])
+
+
+def bury(spool: Spool, reason: str, *payloads: bytes) -> list[str]:
+    for payload in payloads:
+        spool.client.lpush(QUEUE, payload)
+    claim = spool.claim("w/1.0", "", 100)
+    ids = claim.together
+    spool.unring("w/1.0")
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [(mail_id, Failed(reason, "550 no\x1b[31m such user")) for mail_id in ids], end=True)
+    spool.release("w/1.0", died=False)
+    return ids
+
+
+def ids_of(output: str) -> list[str]:
+    return [json.loads(line)["id"] for line in output.splitlines()]
+
+
+def test_dead_letters_are_picked_by_id_reason_recipient_and_age(workers: Workers, spool: Spool) -> None:
+    (first, second) = bury(spool, "recipient_refused", entry("a@x.org"), entry("b@x.org"))
+    (third,) = bury(spool, "format", b"\0garbage")
+    listing = ("mailworker", "dead", "list", "--json")
+    assert ids_of(workers.run(*listing).stdout) == [first, second, third]
+    assert ids_of(workers.run(*listing, "--reason", "format").stdout) == [third]
+    assert ids_of(workers.run(*listing, "--recipient", "B@x.org").stdout) == [second]
+    assert ids_of(workers.run(*listing, "--older-than", "1h").stdout) == []
+    assert ids_of(workers.run(*listing, first, third).stdout) == [first, third]
+    unknown = workers.run(*listing, "nonsense")
+    assert (unknown.returncode, unknown.stderr) == (1, "mailworker: nonsense: no such dead letter\n")
+
+
+def test_a_list_for_people_lets_no_control_character_through(workers: Workers, spool: Spool) -> None:
+    (mail_id,) = bury(spool, "recipient_refused", entry("a@x.org"))
+    assert "\x1b" not in workers.run("mailworker", "dead", "list").stdout
+    shown = workers.run("mailworker", "dead", "show", mail_id).stdout
+    assert "\x1b" not in shown
+    assert "a@x.org" in shown
+
+
+def test_celery_s_own_command_has_them_too(workers: Workers, spool: Spool) -> None:
+    (mail_id,) = bury(spool, "format", b"\0garbage")
+    result = workers.run("celery", "-A", "mailworker", "mail", "dead", "list", "--json")
+    letter = json.loads(result.stdout)
+    assert (letter["id"], letter["reason"], letter["source"]) == (mail_id, "format", QUEUE)
+    assert base64.b64decode(letter["raw_base64"]) == b"\0garbage"
+
+
+def test_a_retried_dead_letter_is_sent_under_its_id(workers: Workers, spool: Spool, inbox: Inbox) -> None:
+    (mail_id,) = bury(spool, "recipient_refused", entry("a@x.org"))
+    assert workers.run("mailworker", "dead", "retry", mail_id).stdout.strip() == "1 go to the queue"
+    workers.start()
+    until(lambda: inbox.mails, what="the mail")
+    assert f"Message-ID: <{mail_id}@example.com>".encode() in inbox.mails[0][1]
+
+
+def test_dropping_asks_first(workers: Workers, spool: Spool) -> None:
+    bury(spool, "format", b"\0a", b"\0b")
+    refused = workers.run("mailworker", "dead", "drop", "--reason", "format")
+    assert refused.returncode == 1
+    assert len(workers.run("mailworker", "dead", "list").stdout.splitlines()) == 2
+    assert workers.run("mailworker", "dead", "drop", "--reason", "format", "--yes").stdout.strip() == "2 dropped"
+    assert workers.run("mailworker", "dead", "list").stdout == ""
+
+
+def test_an_export_holds_the_exact_octets_and_never_overwrites(workers: Workers, spool: Spool, tmp_path: Path) -> None:
+    bury(spool, "format", b"\0a\xff")
+    target = tmp_path / "letters.jsonl"
+    assert workers.run("mailworker", "dead", "export", "--output", str(target)).returncode == 0
+    assert base64.b64decode(json.loads(target.read_text())["raw_base64"]) == b"\0a\xff"
+    assert target.stat().st_mode & 0o077 == 0
+    again = workers.run("mailworker", "dead", "export", "--output", str(target))
+    assert (again.returncode, again.stderr) == (1, f"mailworker: {target}: File exists\n")
+
+
+def test_everything_goes_back_to_the_list_even_what_a_killed_worker_had(
+    workers: Workers, spool: Spool, inbox: Inbox
+) -> None:
+    pushed = [serialize(Email((Mailbox("a@x.org"),), b"mail %d" % number, b"body")) for number in range(30)]
+    for payload in pushed:
+        spool.client.lpush(QUEUE, payload)
+    inbox.answer_to_rcpt = lambda _: "450 later"
+    worker = workers.start()
+    until(lambda: spool.client.zcard("mailworker:due") == 30, what="all claimed")
+    refused = workers.run("mailworker", "giveback", "--yes")
+    assert (refused.returncode, "worker is running" in refused.stderr) == (1, True)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    result = workers.run("mailworker", "giveback", "--yes")
+    assert result.stdout.splitlines()[0] == "30 given back", result.stderr
+    assert spool.client.lrange(QUEUE, 0, -1) == pushed[::-1]
+    assert not inbox.mails
+
+
+def test_a_server_that_does_not_answer_is_one_line(workers: Workers) -> None:
+    workers.environment["MAILWORKER_REDIS_URL"] = "redis://:secret@127.0.0.1:1/0"
+    for command in (["status"], ["dead", "list"], ["doubts"], ["giveback", "--yes"]):
+        result = workers.run("mailworker", *command)
+        assert result.returncode == 1
+        assert len(result.stderr.splitlines()) == 1
+        assert "secret" not in result.stderr
