@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final
+from urllib.parse import quote
 
 from .address import Mailbox
 from .errors import Unsendable
@@ -28,6 +30,7 @@ _ENCODED_WORD = re.compile(
     rb"|euc-kr|koi8-[ru])\?(?:b\?([a-z0-9+/]*={0,2})|q\?((?:[!-<>@-^`-~_]|=[0-9a-f]{2})*))\?=",
     re.IGNORECASE,
 )
+_DOT_ATOM = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MANY_BLANKS = b" " * 64
 _FIELD = re.compile(rb"(?:Subject|From|To|Date|Message-ID|MIME-Version|Content-[A-Za-z-]+): ")
@@ -35,6 +38,7 @@ _FIELD = re.compile(rb"(?:Subject|From|To|Date|Message-ID|MIME-Version|Content-[
 _FOLD_AT: Final = 76
 _LONGEST_WORD: Final = 900
 _LONGEST_PHRASE: Final = 400  # as a quoted string it may double
+_LONGEST_ID: Final = 250
 _WORD_OCTETS: Final = 45  # 60 base64 characters: an encoded word has at most 75 (RFC 2047, 2)
 
 _MIME_HEADERS: Final = (
@@ -61,7 +65,7 @@ class Envelope:
 def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> Envelope:
     """The envelope of `email`, the same octets at every call.
 
-    `message_id` has no angle brackets; `accepted_ms` is the Unix time in milliseconds that becomes `Date`.
+    `message_id` is any text, an @ and a domain; `accepted_ms` is the Unix time in milliseconds that becomes `Date`.
 
     Raises `Unsendable("unbuildable")` rather than hand out a header that RFC 5322 does not allow.
     """
@@ -72,7 +76,7 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
             b"From: " + _mailbox(sender) + b"\r\n",
             b"To: " + _mailboxes(email.to) + b"\r\n",
             b"Date: " + _date(accepted_ms // 1000) + b"\r\n",
-            b"Message-ID: <" + message_id.encode("ascii", "replace") + b">\r\n",
+            b"Message-ID: <" + _message_id(message_id) + b">\r\n",
         )
     )
     _check(head)
@@ -82,6 +86,16 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
         data=head + _MIME_HEADERS + _quoted_printable(email.body),
         smtputf8=smtputf8,
     )
+
+
+def _message_id(text: str) -> bytes:
+    """Another for every other text, in the characters that RFC 5322, 3.6.4 allows before the @."""
+    left, _, domain = text.rpartition("@")
+    if not _DOT_ATOM.fullmatch(left):
+        left = quote(left, safe="", errors="surrogatepass").replace(".", "%2E")
+    if len(left) > _LONGEST_ID:
+        left = sha256(left.encode("ascii")).hexdigest()
+    return f"{left}@{domain}".encode("ascii")
 
 
 @lru_cache(maxsize=1024)
