@@ -29,6 +29,12 @@ DEAD_AFTER_SECONDS: Final = 20.0
 """An owner that has no beat for so long, while this worker's own went on, is taken to be gone."""
 
 
+# Celery's and kombu's publishing takes locks. A pool child that is forked while this thread holds one would be born
+# with it locked for ever; so no fork while a watcher publishes.
+_publishing = threading.Lock()
+os.register_at_fork(before=_publishing.acquire, after_in_parent=_publishing.release, after_in_child=_publishing.release)
+
+
 class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
     """Started before the pool, so that it is stopped after it and can give back what the pool left."""
 
@@ -133,7 +139,8 @@ class Listener:
         token = secrets.token_hex(8)
         look = self.spool.ring(token)
         if look.rung:
-            self.ring(token)
+            with _publishing:
+                self.ring(token)
             return 0.002
         if look.wait_ms < 0:  # a bridge is at work and will give the ring back: mostly in a few ms
             return min(max(pause * 2, 0.002), 0.25)
