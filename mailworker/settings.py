@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     smtp_reply_timeout: Seconds = 30
     smtp_final_timeout: Seconds = 120
     smtp_idle: Seconds = 20
-    smtp_mails_per_connection: Annotated[int, Field(ge=1)] = 100
+    smtp_mails_per_connection: Annotated[int, Field(ge=1)] = 1000
     sender: Annotated[str, Field(validation_alias=PREFIX + "FROM")] = ""
 
     in_doubt: Literal["resend", "hold"] = "resend"

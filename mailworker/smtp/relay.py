@@ -34,5 +34,5 @@ class Relay:
     chunking: bool = True
     window: int = 4
     idle: float = 20
-    mails: int = 100
+    mails: int = 1000
     deadlines: Deadlines = Deadlines()
