@@ -26,6 +26,7 @@ def play(row: Row, trials: int, seed: int, keep: bool = False) -> Tally:
             except StalledError as error:
                 notes.append(f"strike {number + 1}: {error}")
                 say(f"{row.name} {number + 1}/{trials}: {error}; {stage.watch.waiting()}")
+            notes += [f"strike {number + 1}: worker {one} ended" for one in stage.replace_ended()]
         tally = settle(stage, seconds, notes)
         if keep or not row.holds(tally) or tally.notes:
             stage.keep()

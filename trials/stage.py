@@ -205,6 +205,17 @@ class Stage:
         while len(self.workers) < self.options.workers:
             self.start_worker(wait=False)
 
+    def replace_ended(self) -> list[int]:
+        """Starts a worker for each that has ended without a strike having told it to, as whatever supervises it would.
+
+        Returns their numbers.
+        """
+        ended = [worker.number for worker in self.workers if worker.process.poll() is not None]
+        self.reap()
+        for _ in ended:
+            self.start_worker(wait=False)
+        return ended
+
     def active_tasks(self) -> list[str]:
         """The tasks that are being run, as the workers say."""
         answers = Celery(broker=self.redis_url).control.inspect(timeout=1).active() or {}

@@ -270,12 +270,12 @@ def kill_relay(stage: Stage, number: int, chance: random.Random) -> float:
 
 def anything(stage: Stage, number: int, chance: random.Random) -> float:
     """One act at random while mails are under way; what it needs to go on comes back, nobody waits for it."""
-    stage.calm()
     wait_for("mails are under way", lambda: _under_way(stage), AIM_SECONDS)
     chance.choice(
         (_any_child, _any_child, _any_worker, _any_worker, _any_stop, _any_freeze, _relay_dies, _any_lie, _redis_dies)
     )(stage, chance)
     time.sleep(chance.random() * 5)
+    stage.calm()
     return 0.0
 
 
