@@ -57,6 +57,14 @@ class _Stream:
         """Not taken because the relay has lost the thread."""
 
     def run(self) -> None:
+        try:
+            self._run()
+        finally:
+            give_back(self.journal, self.misplaced)
+        if self.misplaced:
+            raise SmtpError("MAIL", 503, "the relay has lost the thread")
+
+    def _run(self) -> None:
         more = True
         while more or self.under_way:
             if more and len(self.under_way) <= self.connection.relay.window // 2:
@@ -65,9 +73,6 @@ class _Stream:
                 self._settle()
                 if not self.connection.replies.buffered:
                     break
-        if self.misplaced:
-            give_back(self.journal, self.misplaced)
-            raise SmtpError("MAIL", 503, "the relay has lost the thread")
 
     def _start(self) -> bool:
         """Commits and writes what the window has room for. False when there is no more."""
@@ -129,7 +134,7 @@ class _Stream:
             if error.code:  # said by the relay, which therefore took neither this mail nor those behind it
                 self._all_again()
             raise
-        if _unknown(opening, final):
+        if not connection.accepted and _unknown(opening, final):
             # It may have read the content as commands, so nothing it says from now on can be trusted.
             connection.mistrusted.add("CHUNKING")
             connection.close(polite=False)
@@ -149,13 +154,12 @@ class _Stream:
             raise SmtpError(verdict.phase, final.code, final.text)
 
     def _all_again(self) -> None:
-        give_back(self.journal, [*self.misplaced, *(sent.mail for sent in self.under_way)])
-        self.misplaced.clear()
+        give_back(self.journal, [sent.mail for sent in self.under_way])
         self.under_way.clear()
 
 
 def _unknown(opening: Opening, final: Reply) -> bool:
-    """True where the relay announced CHUNKING and does not know BDAT."""
+    """True where the relay, which announced CHUNKING, does not know BDAT. One that took a mail so far does."""
     return final.code in (500, 502) or (opening.accepted and final.code in (501, 503, 504))
 
 

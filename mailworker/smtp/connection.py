@@ -191,10 +191,10 @@ def _connect(relay: Relay) -> socket.socket:
             break
         sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(left)
-            sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.settimeout(left)
+            sock.connect(address)
         except BaseException as error:
             sock.close()
             if not isinstance(error, OSError):

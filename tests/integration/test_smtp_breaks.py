@@ -350,12 +350,23 @@ def test_a_relay_that_does_not_know_bdat_gets_data_on_the_next_connection(step: 
         assert ids(server) == ["a", "m0", "m1", "m2", "m3", "m4"]
 
 
-def test_a_stream_that_found_bdat_unknown_after_a_refusal_keeps_the_refusal() -> None:
+@pytest.mark.parametrize("code", [500, 502, 503])
+def test_a_relay_that_took_a_mail_by_bdat_knows_it_and_means_what_it_says(code: int) -> None:
+    with SmtpServer({"message": at(2, answer(code))}) as server:
+        connection, journal = open_connection(relay_of(server)), Journal(mails(5))
+        session.send(connection, journal)
+        assert connection.mistrusted == set()
+        assert ids(server) == ["m0", "m2", "m3", "m4"]
+    assert (journal.codes["m1"], journal.verdicts["m1"].phase) == (code, "message")
+
+
+def test_a_stream_that_finds_bdat_unknown_at_a_refused_mail_says_nothing_of_that_mail_yet() -> None:
     script = {"RCPT": at(1, answer(550)), "BDAT": answer(500)}
     with SmtpServer(script) as server:
         connection, journal = open_connection(relay_of(server)), Journal(mails(3))
         session.send(connection, journal)
         assert connection.mistrusted == {"CHUNKING"}
+        assert connection.broken
         judge(server, journal)
     assert [item.id for item in journal.todo] == ["m0", "m1", "m2"]
 
