@@ -111,7 +111,8 @@ def _costs(name: str, results: Sequence[Result]) -> list[str]:
     return [
         f"{name}, a mail: CPU {middle('worker_cpu', 1e6):.0f} µs its processes, {middle('redis_cpu', 1e6):.0f} µs "
         f"Redis, {middle('sink_cpu', 1e6):.0f} µs the server of this benchmark; at Redis "
-        f"{middle('redis_commands'):.1f} commands (scripts' own too) and {middle('redis_octets'):,.0f} octets."
+        f"{middle('redis_commands'):.1f} commands (scripts' own too) and {middle('redis_octets'):,.0f} octets. "
+        f"Longest silence {max(result.silence for result in good):.2f} s."
     ]
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from .contestants import QUEUE, Contestant, environment
@@ -50,6 +51,8 @@ class Result:
     octets: int = 0
     peak: int = 0
     """Octets that the largest of its processes grew by since the warm-up."""
+    silence: float = 0
+    """The longest time in seconds, from the push on, in which nothing was accepted: a stall shows here."""
     failure: str = ""
 
     @property
@@ -72,6 +75,12 @@ class Running:
     def growth(self) -> int:
         """Octets by which the largest of its processes has grown at most since its warm-up."""
         return max(peak - self._peaks.get(pid, peak) for pid, peak in self._peak_memory().items())
+
+    def check(self) -> None:
+        """Raises `Failed` when one of its processes has ended."""
+        gone = [process for process in self.processes if process.poll() is not None]
+        if gone:
+            raise Failed(f"{gone[0].args!r} ended")
 
     def _peak_memory(self) -> dict[int, int]:
         return {pid: peak_memory(pid) for process in self.processes for pid in session(process.pid)}
@@ -130,6 +139,7 @@ def _backlog(contestant: Contestant, load: Load) -> Result:
         begun = push(on, names, load.size)
         on.sink.wait(load.mails, patience=PATIENCE + 20 * load.mails / contestant.rate)
         spent = _Meter(on).since(before, load.mails)
+        on.check()
         sink, ready, grown = on.sink, on.ready, on.growth()
         # Whatever it still does, a second delivery too, it does before its processes have ended.
         for process in on.processes:
@@ -138,9 +148,14 @@ def _backlog(contestant: Contestant, load: Load) -> Result:
             _wait(process)
         report = sink.report()
     return Result(
-        contestant.name, load.mails, report.last - begun, ready, **spent,
-        connections=report.connections, octets=report.octets, peak=grown, failure=complaint(report, names),
+        contestant.name, load.mails, report.last - begun, ready, **spent, connections=report.connections,
+        octets=report.octets, peak=grown, silence=_silence(begun, report), failure=complaint(report, names),
     )  # fmt: skip
+
+
+def _silence(begun: float, report: Report) -> float:
+    times = [begun, *sorted(at for _, at in report.seen)]
+    return max(later - earlier for earlier, later in pairwise(times))
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:

@@ -93,6 +93,7 @@ def idle(options: Options) -> Table:
                 before, begun = sum(cpu_seconds(process.pid) for process in on.processes), time.monotonic()
                 time.sleep(seconds)
                 used = sum(cpu_seconds(process.pid) for process in on.processes) - before
+                on.check()
                 values.append(100 * used / (time.monotonic() - begun))
     lines = [Line(name, values) for name, values in shares.items()]
     return Table("idle", f"A worker without work, over {seconds:g} s", "% of a core", lines)

@@ -186,12 +186,12 @@ class Stage:
 
 @contextmanager
 def ended_politely() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the benchmark as Ctrl-C does, so that every stage is left."""
+    """Ctrl-C, SIGTERM and SIGHUP leave every stage, also where SIGINT was ignored by whoever started this."""
 
     def stop(number: int, _: object) -> None:
         raise KeyboardInterrupt(f"signal {number}")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -211,9 +211,9 @@ def session(leader: int) -> list[int]:
 
 
 def cpu_seconds(leader: int) -> float:
-    """User and system time of a session's living processes."""
+    """User and system time of a session's living processes, and of the children they have buried."""
     ticks = os.sysconf("SC_CLK_TCK")
-    return sum(sum(map(int, fields[11:13])) for pid in session(leader) if (fields := _stat(pid))) / ticks
+    return sum(sum(map(int, fields[11:15])) for pid in session(leader) if (fields := _stat(pid))) / ticks
 
 
 def memory(leader: int) -> int:

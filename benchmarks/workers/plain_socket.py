@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
-from typing import Any, Final
-
-import redis
+from typing import Final
 
 from ..payloads import mail
-from .common import QUEUE, fork, redis_url
+from .common import QUEUE, connect, fork
 from .prototype import Session
 
 WINDOW: Final = 4
@@ -38,7 +36,7 @@ def write(session: Session, tickets: list[bytes]) -> None:
 
 
 def work() -> None:
-    client: Any = redis.Redis.from_url(redis_url())
+    client = connect()
     session = Session()
     while True:
         first = client.brpop([QUEUE], 10)

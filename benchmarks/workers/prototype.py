@@ -8,11 +8,9 @@ import sys
 import time
 from email.header import Header
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Final
 
-import redis
-
-from .common import QUEUE, fork, read, redis_url, smtp_port
+from .common import QUEUE, connect, fork, read, smtp_port
 
 MOST: Final = 20
 _MAIL: Final = (
@@ -63,7 +61,7 @@ def _word(text: str) -> str:
 
 
 def work() -> None:
-    client: Any = redis.Redis.from_url(redis_url())
+    client = connect()
     session = Session()
     number = 0
     while True:
