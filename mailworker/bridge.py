@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +22,10 @@ class Rest:
     lone: str | None = None
 
 
-def run(spool: Spool, owner: str, token: str, ring: Callable[[list[str]], None], stopping: Callable[[], bool]) -> Rest:
-    """Rings a doorbell for each group of ids.
+def run(
+    spool: Spool, owner: str, token: str, ring: Callable[[Iterable[list[str]]], None], stopping: Callable[[], bool]
+) -> Rest:
+    """Rings doorbells, each for a group of ids.
 
     A mail that came alone on an idle system is not rung for but left to the caller: a doorbell would take as long as
     all the rest of its way.
@@ -38,8 +40,7 @@ def run(spool: Spool, owner: str, token: str, ring: Callable[[list[str]], None],
                 return Rest()
             if claim.lone:
                 return Rest(lone=claim.together[0])
-            for ids in doorbells(claim, spool.batch):
-                ring(ids)
+            ring(doorbells(claim, spool.batch))
             if not spool.unring(owner):
                 return Rest()
             if stopping():

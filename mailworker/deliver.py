@@ -77,7 +77,7 @@ def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
         session.send(connection, batch)
     except SmtpError as error:
         connection.broken = True
-        return _session_broke(office, desk, batch, error, fresh, batch.delivered - before)
+        return _session_broke(office, batch, error, fresh, batch.delivered - before)
     except BaseException:  # a time limit, or a bug: the replies still to come belong to nobody
         connection.broken = True
         raise
@@ -85,8 +85,6 @@ def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
         connection.used_at = time.monotonic()
         if connection.broken:
             desk.line.drop()
-    if connection.broken and batch.delivered > before:  # it said good-bye after some mails: it may do so always
-        desk.line.learn(batch.delivered - before)
     return True
 
 
@@ -100,15 +98,13 @@ def _relay_failed(office: Office, batch: _Batch, error: SmtpError) -> bool:
     return False
 
 
-def _session_broke(office: Office, desk: Desk, batch: _Batch, error: SmtpError, fresh: bool, delivered: int) -> bool:
+def _session_broke(office: Office, batch: _Batch, error: SmtpError, fresh: bool, delivered: int) -> bool:
     """The connection was lost between greeting and good-bye. True where the rest may go over a new one."""
     if error.configuration:
         batch.lose(error.phase, blame=False)
         return _relay_failed(office, batch, error)
     if delivered:
         batch.lose(error.phase, blame=error.phase != "MAIL")
-        if error.code == 0 and "closed" in error.text:
-            desk.line.learn(delivered)
         return True
     batch.lose(error.phase, blame=fresh or error.phase != "MAIL")
     if not fresh and error.phase == "MAIL":
@@ -182,7 +178,7 @@ class _Batch:
         return [mail for mail in mails if mail.id in allowed]
 
     def done(self, mail: Outgoing, verdict: Verdict) -> None:
-        if verdict.final is not None:
+        if verdict.final is not None and verdict.final.code != 421:
             self.delivered += 1
             if self._relay_was_down:
                 self._relay_was_down = False
@@ -245,6 +241,7 @@ class _Batch:
         envelope = mime.build(email, self.office.sender, f"{record.message_id}@{domain}", record.at)
         if record.recipients is not None:
             envelope = envelope.only(record.recipients)
+        self.records[record.id] = replace(record, payload=b"")  # it is in the envelope now
         return Outgoing(record.id, envelope)
 
     def _doubt(self, outcome: Outcome) -> Outcome:

@@ -38,9 +38,6 @@ class Line:
             self._connection = open_connection(self._as_known())
         return self._connection
 
-    def learn(self, mails: int) -> None:
-        """The relay closed after so many mails of a batch. `drop` has seen that, and knows the connection's count."""
-
     def drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is None:

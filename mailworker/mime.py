@@ -73,7 +73,7 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
     head = b"".join(
         (
             _unstructured(b"Subject: ", email.subject) if email.subject else b"",
-            b"From: " + _mailbox(sender) + b"\r\n",
+            b"From: " + _author(sender) + b"\r\n",
             b"To: " + _mailboxes(email.to) + b"\r\n",
             b"Date: " + _date(accepted_ms // 1000) + b"\r\n",
             b"Message-ID: <" + _message_id(message_id) + b">\r\n",
@@ -182,6 +182,12 @@ def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> bytes:
     if len(line) + 4 <= _FOLD_AT:
         return line
     return b",\r\n ".join(items)
+
+
+@lru_cache(maxsize=8)
+def _author(sender: Mailbox) -> bytes:
+    """The same in every mail of a site."""
+    return _mailbox(sender)
 
 
 def _mailbox(mailbox: Mailbox) -> bytes:

@@ -94,12 +94,12 @@ def decide(
     delay = back_off(attempt, policy, chance)
     left = policy.max_age - age
     if final is None:
-        said = "no reply after the message was sent"
-        return (
-            Failed("expired", said, in_doubt=True)
-            if delay > left
-            else Deferred(delay, 0, verdict.phase, said, in_doubt=True)
-        )
+        # Cut off inside its content, it cannot have been taken; once all of it had left, nobody knows.
+        in_doubt = verdict.phase != "content"
+        said = "no reply after the message was sent" if in_doubt else "the session broke inside the message"
+        if delay > left:
+            return Failed("expired", said, in_doubt=in_doubt)
+        return Deferred(delay, 0, verdict.phase, said, in_doubt=in_doubt)
     refused, later = _sort(verdict, final, recipients)
     dead = _dead_letter(refused, verdict) if refused else None
     if not later:

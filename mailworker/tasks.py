@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -118,27 +119,29 @@ def deliver(ids: list[str]) -> dict[str, int]:
     return summary
 
 
-@app.task(bind=True, name="mailworker.bridge", Request=PRIVATE)
+@app.task(bind=True, name="mailworker.bridge", Request=PRIVATE, send_events=False)
 def bridge(self: Task, token: str) -> None:
     """Claims what waits in the legacy lists and what is due, and rings for it. A lone mail it delivers itself."""
     if runtime.stopping():
         runtime.spool().release(token, died=False)  # the ring is another worker's now
         return
-    with runtime.desks().sit() as desk, app.producer_or_acquire() as producer:
-
-        def ring(ids: list[str]) -> None:
-            if len(ids) == 1:
-                send_email.ring(ids[0], producer=producer)
-            else:
-                deliver.apply_async((ids,), producer=producer)
-
-        rest = bridging.run(runtime.spool(), desk.owner, token, ring, runtime.stopping)
+    with runtime.desks().sit() as desk:
+        rest = bridging.run(runtime.spool(), desk.owner, token, _ring_for, runtime.stopping)
         if rest.again:
             ring_bridge(desk.owner)
     if rest.lone is not None:
         begun = time.monotonic()
         outcome = _deliver([rest.lone]).get(rest.lone)
         events.tell(app, self.request.hostname, rest.lone, outcome, time.monotonic() - begun)
+
+
+def _ring_for(doorbells: Iterable[list[str]]) -> None:
+    with app.producer_or_acquire() as producer:
+        for ids in doorbells:
+            if len(ids) == 1:
+                send_email.ring(ids[0], producer=producer)
+            else:
+                deliver.apply_async((ids,), producer=producer)
 
 
 def ring_bridge(token: str) -> None:

@@ -55,11 +55,15 @@ end
 -- Then the legacy lists, oldest entries first, each with a record in the same step.
 local room = math.min(most - #ids - #alone, size * batch * 2 - waiting())
 local octets = 0
+local sequence = 0
+for _, queue in ipairs(KEYS) do sequence = sequence + redis.call('LLEN', queue) end
+local reserved = math.max(0, math.min(room, sequence))
+sequence = redis.call('INCRBY', SEQUENCE, reserved) - reserved
 for _, queue in ipairs(KEYS) do
   while room > 0 and octets < most_octets do
     local payload = redis.call('RPOP', queue)
     if not payload then break end
-    local sequence = redis.call('INCR', SEQUENCE)
+    sequence = sequence + 1
     local id = string.format('%012x', sequence) .. random
     redis.call('HSET', mail_key(id), 'state', 'queued', 'payload', payload, 'at', now, 'queue', queue)
     count('queued', 1)

@@ -14,12 +14,13 @@ redis.call('DEL', lease_key(owner))
 -- While the breaker is open nothing is taken, but for the one mail that the bridge sent to probe.
 local open = redis.call('HEXISTS', RELAY, 'open_until') == 1
 local probing = open and redis.call('EXISTS', PROBE) == 1 and #ARGV == 7
+local octets = 0
 for i = 7, #ARGV do
   local id = ARGV[i]
   local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt', 'since')
   if record[1] == 'queued' then
-    if open and not probing then
-      redis.call('ZADD', DUE, now, id)
+    if open and not probing or octets > 16777216 then
+      redis.call('ZADD', DUE, now, id)  -- also where the batch is as large as a child should hold
     else
       move('queued', 'leased')
       redis.call('HSET', mail_key(id), 'state', 'leased', 'owner', owner)
@@ -27,6 +28,7 @@ for i = 7, #ARGV do
       scores[#scores + 1] = id
       taken[#taken + 1] = id
       local size = #record[2]
+      octets = octets + size
       records[#records + 1] =
         {id, size > limit and '' or record[2], size, record[3], record[4] or '0', record[5] or '', record[6] or record[3]}
     end

@@ -448,3 +448,13 @@ def test_no_server_is_a_spool_error_that_names_no_password(tmp_path: Path) -> No
     with pytest.raises(SpoolError) as error:
         spool.ring("t")
     assert "secret" not in str(error.value)
+
+
+def test_a_child_takes_no_more_octets_at_once_than_it_should_hold(spool: Spool, views: Views) -> None:
+    ids = [f"large-{number}" for number in range(6)]
+    for mail_id in ids:
+        spool.put(mail_id, b"x" * 5_000_000)
+    taken = spool.take("w/1.0", ids).records
+    assert [record.id for record in taken] == ids[:4]
+    assert states(views) == {"queued": 2, "leased": 4}
+    assert sorted(spool.claim("w/2.0", "", 10).together) == ids[4:]
