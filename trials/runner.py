@@ -44,9 +44,11 @@ def settle(stage: Stage, seconds: list[float], notes: list[str]) -> Tally:
         notes.append(f"{error}; left: {stage.watch.waiting()}")
     buried = stage.watch.buried()
     comparison = compare(stage.pushes, stage.arrivals, set(buried), stage.watch.doubts())
-    looked = stage.watch.drained() and not stage.options.plain
-    if looked and stage.active_tasks() and (active := stage.active_tasks()):
-        notes.append(f"all mails are through, and children still run {active}: they hang")
+    if stage.watch.drained() and not stage.options.plain:
+        try:
+            wait_for("no child runs a task any more", lambda: not stage.active_tasks(), 20)
+        except StalledError as error:
+            notes.append(f"a child hangs: {error}")
     if buried:
         notes.append(f"dead letters: {sorted(set(buried.values()))}, {len(buried)} in all")
     if comparison.strange:
