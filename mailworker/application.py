@@ -13,7 +13,7 @@ from typing import Any
 import click
 from celery import Celery, signals
 
-from . import lost, runtime
+from . import broker, lost, runtime
 from .errors import SettingsError
 from .watcher import Watcher
 
@@ -43,6 +43,7 @@ def create_app() -> Celery:
             raise
         sys.exit(f"mailworker: {error}")
     app.steps["worker"].add(Watcher)
+    broker.outlive_redis()
     if "flower.command" in sys.modules:  # on Celery's command line, which loads it
         from . import flower  # noqa: PLC0415 - nobody else needs it
 

@@ -28,7 +28,8 @@ class Verdict:
 
     `recipients` holds its reply to each RCPT, in the envelope's order; it is shorter where the session did not
     come so far. `final` is the reply that ended the transaction and `phase` the command it answers (`MAIL`,
-    `RCPT`, `DATA`, `message`). `final` is None where the content was on its way and no reply came: in doubt.
+    `RCPT`, `DATA`, `message`). `final` is None where no reply came: with phase `content` the content was cut off, else
+    the whole of it had left, so that the mail is in doubt.
     """
 
     recipients: tuple[Reply, ...]
