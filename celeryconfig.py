@@ -46,7 +46,8 @@ worker_soft_shutdown_timeout = 10.0
 
 # For Flower. Nothing personal is in a message, so nothing personal is in an event.
 worker_send_task_events = True
-task_send_sent_event = True
+# The event of a producer would cost it as much as the message. Flower knows a mail once a worker has it.
+task_send_sent_event = False
 task_track_started = True
 worker_hijack_root_logger = True
 worker_redirect_stdouts = False

@@ -1,7 +1,7 @@
 """An `Email` becomes an `Envelope`: sender, recipients, and the octets that go between DATA and the dot.
 
-Every line ends in CRLF and has at most 998 octets (RFC 5322, 2.1.1); no bare CR or LF is left. Bodies are
-quoted-printable, as Swiftmailer made them: any octet arrives as it was.
+Every line ends in CRLF and has at most 998 octets (RFC 5322, 2.1.1); no bare CR or LF is left. ASCII goes as it is, any
+other body as quoted-printable, which is what Swiftmailer made of all of them: any octet arrives as it was.
 """
 
 from __future__ import annotations
@@ -36,16 +36,13 @@ _MANY_BLANKS = b" " * 64
 _FIELD = re.compile(rb"(?:Subject|From|To|Date|Message-ID|MIME-Version|Content-[A-Za-z-]+): ")
 
 _FOLD_AT: Final = 76
+_LONGEST_LINE: Final = 998
 _LONGEST_WORD: Final = 900
 _LONGEST_PHRASE: Final = 400  # as a quoted string it may double
 _LONGEST_ID: Final = 250
 _WORD_OCTETS: Final = 45  # 60 base64 characters: an encoded word has at most 75 (RFC 2047, 2)
 
-_MIME_HEADERS: Final = (
-    b"MIME-Version: 1.0\r\n"
-    b"Content-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-)
+_MIME_HEADERS: Final = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +77,11 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
         )
     )
     _check(head)
+    encoding, body = _content(email.body)
     return Envelope(
         sender=sender.address,
         recipients=tuple(mailbox.address for mailbox in email.to),
-        data=head + _MIME_HEADERS + _quoted_printable(email.body),
+        data=b"".join((head, _MIME_HEADERS, encoding, b"\r\n\r\n", body)),
         smtputf8=smtputf8,
     )
 
@@ -103,14 +101,27 @@ def _date(unix_seconds: int) -> bytes:
     return format_datetime(datetime.fromtimestamp(unix_seconds, UTC)).encode("ascii")
 
 
-def _quoted_printable(body: bytes) -> bytes:
+def _content(body: bytes) -> tuple[bytes, bytes]:
+    """The name of the transfer encoding, and the body in it."""
     # One name for all the copies: two at most are alive at once.
     if b"\r" in body:
         body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not body.endswith(b"\n"):
         body += b"\n"  # also tells b2a_qp that its soft breaks are to be CRLF
     body = body.replace(b"\n", b"\r\n")
-    return b2a_qp(body, quotetabs=False, istext=True)
+    if body.isascii() and b"\0" not in body and _has_short_lines(body):
+        return b"7bit", body
+    return b"quoted-printable", b2a_qp(body, quotetabs=False, istext=True)
+
+
+def _has_short_lines(body: bytes) -> bool:
+    """True where every line fits into 998 octets; looks at the text in strides, not at each octet."""
+    begin = 0
+    while len(body) - begin > _LONGEST_LINE + 2:
+        begin = body.rfind(b"\n", begin, begin + _LONGEST_LINE + 2) + 1
+        if not begin:
+            return False
+    return True
 
 
 def _unstructured(name: bytes, value: bytes) -> bytes:

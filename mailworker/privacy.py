@@ -13,7 +13,6 @@ from celery.app.amqp import AMQP
 from celery.worker.request import Request
 
 TASK: Final = "mailworker.send_email"
-BRIDGE: Final = "mailworker.bridge"
 HIDDEN: Final = "(hidden)"
 TELLING: Final = frozenset({
     "MailDeferred", "MailFailed", "Retry", "SoftTimeLimitExceeded", "SpoolError", "Terminated", "TimeLimitExceeded",
@@ -65,6 +64,4 @@ class PrivateAMQP(AMQP):  # type: ignore[misc]  # celery has no types
     ) -> Any:
         if name == TASK:
             options.update(argsrepr=shown(args or ()), kwargsrepr=shown(kwargs or {}))
-        message = super().as_task_v2(task_id, name, args, kwargs, *more, **options)
-        # The bridge is not a mail: nobody watches it, and its event costs as much as its message.
-        return message._replace(sent_event=None) if name == BRIDGE else message
+        return super().as_task_v2(task_id, name, args, kwargs, *more, **options)

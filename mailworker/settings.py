@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     max_age: Seconds = 2 * 86_400
     max_mail_size: Octets = 25 * 1024 * 1024
     max_recipients_size: Octets = 64 * 1024
-    batch: Annotated[int, Field(ge=1, le=1000)] = 100
+    batch: Annotated[int, Field(ge=1, le=1000)] = 200
     batch_seconds: Seconds = 60
 
     @field_validator("legacy_queues", mode="before")

@@ -308,3 +308,22 @@ def test_a_large_body_is_held_at_most_three_times_more(line: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 3.1 * len(envelope.data)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (b"plain\r\ntext", b"7bit"),
+        (b"x" * 998, b"7bit"),
+        (b"x" * 999, b"quoted-printable"),
+        (b"short\n" + b"x" * 999 + b"\nshort", b"quoted-printable"),
+        ((b"x" * 998 + b"\n") * 5, b"7bit"),
+        ("grün".encode(), b"quoted-printable"),
+        (b"nul\0", b"quoted-printable"),
+        (b"", b"7bit"),
+    ],
+)
+def test_a_body_goes_as_it_is_where_every_relay_takes_it_so(body: bytes, encoding: bytes) -> None:
+    data = build(Email((Mailbox("a@example.com"),), b"s", body), Mailbox("s@example.com"), "id@example.com", 0).data
+    assert b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n" in data
+    assert max(map(len, data.split(b"\r\n"))) <= 998
