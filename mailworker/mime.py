@@ -104,11 +104,12 @@ def _date(unix_seconds: int) -> bytes:
 def _content(body: bytes) -> tuple[bytes, bytes]:
     """The name of the transfer encoding, and the body in it."""
     # One name for all the copies: two at most are alive at once.
-    if b"\r" in body:
-        body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if not body.endswith(b"\n"):
-        body += b"\n"  # also tells b2a_qp that its soft breaks are to be CRLF
-    body = body.replace(b"\n", b"\r\n")
+    if not body.count(b"\r\n") == body.count(b"\r") == body.count(b"\n"):
+        if b"\r" in body:
+            body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        body = body.replace(b"\n", b"\r\n")
+    if not body.endswith(b"\r\n"):
+        body += b"\r\n"  # also tells b2a_qp that its soft breaks are to be CRLF
     if body.isascii() and b"\0" not in body and _has_short_lines(body):
         return b"7bit", body
     return b"quoted-printable", b2a_qp(body, quotetabs=False, istext=True)
