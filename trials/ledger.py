@@ -31,6 +31,10 @@ class Arrivals:
             self.ids.setdefault(token, set()).add(message_id)
             self.times.setdefault(token, int(at))
 
+    def total(self) -> int:
+        self.refresh()
+        return self.counts.total()
+
     def has(self, token: str) -> bool:
         self.refresh()
         return token in self.counts

@@ -111,7 +111,7 @@ ROWS = [
     Row("stop", "SIGTERM, SIGQUIT, SIGINT in a rolling restart under load, children replaced every 10 tasks", 30, 1,
         "0 lost, 0 doubled; gone in 15 s", _within(15, _none_doubled), strikes.stop_worker,
         Options(workers=2, children=2, celery="worker_max_tasks_per_child = 10\n")),
-    Row("all", "all of these at random for ten minutes, three workers", 150, 0,
+    Row("all", "all of these at random for ten minutes, three workers", 90, 0,
         "0 lost; doubled only in doubt", _only_in_doubt, strikes.anything,
         Options(workers=3, children=2, rate=18, burst=60, relay_delay=0.05, environment=QUICK)),
     Row("control", "control: the same kills on a plain Celery task with acks_late", 15, 5,
