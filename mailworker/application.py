@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import logging
 import ssl
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import click
 from celery import Celery, signals
 
-from . import broker, lost, runtime
+from . import broker, lost, privacy, runtime
 from .errors import SettingsError
 from .watcher import Watcher
 
@@ -44,6 +45,7 @@ def create_app() -> Celery:
         sys.exit(f"mailworker: {error}")
     app.steps["worker"].add(Watcher)
     broker.outlive_redis()
+    logging.getLogger(privacy.Discretion.LOGGER).addFilter(privacy.Discretion())
     if "flower.command" in sys.modules:  # on Celery's command line, which loads it
         from . import flower  # noqa: PLC0415 - nobody else needs it
 
@@ -74,8 +76,8 @@ def _check(app: Celery) -> None:
 
 
 @signals.task_failure.connect
-def _child_lost(sender: Any, task_id: str, exception: BaseException, args: Any, **_: Any) -> None:
-    lost.wake(sender.name, task_id, args, exception)
+def _child_lost(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
+    lost.wake(sender.name, task_id, args, kwargs or {}, exception)
 
 
 @signals.worker_process_init.connect

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import click
 
-from .console import make_spool, make_views, one_line_errors
+from .console import make_spool, make_views, one_line, one_line_errors
 from .dead import dead
 
 
@@ -52,7 +52,7 @@ def status(as_json: bool) -> None:
     relay = report["relay"]
     if relay["open"]:
         who = "the configuration must be mended" if relay["needs_operator"] else "tried again by itself"
-        click.echo(f"the relay does not work ({who}): {relay['last_error']}")
+        click.echo(f"the relay does not work ({who}): {one_line(relay['last_error'])}")
     else:
         click.echo("the relay works, as far as is known")
 

@@ -34,6 +34,11 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
+def one_line(text: str) -> str:
+    """What a relay said may hold anything: no control character reaches the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def seconds_of(text: str) -> float:
     """The seconds in `90s`, `15m`, `2h` or `3d`. Raises `click.BadParameter`."""
     match = re.fullmatch(r"(\d+)([smhd])", text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import make_spool, make_views, one_line_errors, seconds_of
+from .console import make_spool, make_views, one_line, one_line_errors, seconds_of
 
 if TYPE_CHECKING:
     from .spool import DeadLetter
@@ -102,12 +102,7 @@ def list_letters(as_json: bool, **selection: Any) -> None:
             click.echo(json.dumps(as_fields(letter), ensure_ascii=False))
         else:
             moment = datetime.fromtimestamp(letter.ended // 1000, UTC).isoformat(" ", "seconds")
-            click.echo(f"{letter.id}  {moment}  {letter.reason:<18} {_one_line(letter.detail)}")
-
-
-def _one_line(text: str) -> str:
-    """What a relay said may hold anything: no control character reaches the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
+            click.echo(f"{letter.id}  {moment}  {letter.reason:<18} {one_line(letter.detail)}")
 
 
 @dead.command()
@@ -118,7 +113,7 @@ def show(mail_id: str) -> None:
     letter = next(_selected((mail_id,), None, None, None))
     for name, value in as_fields(letter).items():
         if name != "raw_base64":
-            click.echo(f"{name:<11} {_one_line(str(value))}")
+            click.echo(f"{name:<11} {one_line(str(value))}")
     click.echo(f"{'raw':<11} {letter.raw[:4000]!r}")
     if len(letter.raw) > 4000:
         click.echo(f"{'':<11} … {len(letter.raw)} octets in all; `dead export` writes them out")

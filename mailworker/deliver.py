@@ -56,28 +56,37 @@ def deliver(office: Office, desk: Desk, ids: Sequence[str], ring_bridge: Callabl
         batch.end(blame=True)
         raise
     batch.end(blame=False)
+    if taken.closed:
+        return dict.fromkeys(ids, Returned()) | batch.outcomes
     return batch.outcomes
 
 
 def refuse(office: Office, desk: Desk, mail_id: str, reason: str, detail: str) -> None:
     """A mail that is in the spool becomes a dead letter before anybody tries to send it. Raises `SpoolError`."""
-    if office.spool.take(desk.owner, [mail_id]).records:
+    taken = office.spool.take(desk.owner, [mail_id])
+    if taken.ring:
+        office.spool.release(taken.ring, died=False)  # the ring is somebody else's to take
+    if taken.records:
         office.spool.step(desk.owner, [(mail_id, Failed(reason, detail))], end=True)
 
 
 def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
     """One connection's share of the batch. False where there is no use in going on now."""
+    failure: SmtpError | None = None
     try:
         connection = desk.line.get()
     except SmtpError as error:
-        return _relay_failed(office, batch, error)
+        failure = error
+    # Outside the handler: an error of Redis must not carry what the relay said into a traceback.
+    if failure is not None:
+        return _relay_failed(office, batch, failure)
     before = batch.delivered
     fresh = connection.mails == 0
     try:
         session.send(connection, batch)
     except SmtpError as error:
         connection.broken = True
-        return _session_broke(office, batch, error, fresh, batch.delivered - before)
+        failure = error
     except BaseException:  # a time limit, or a bug: the replies still to come belong to nobody
         connection.broken = True
         raise
@@ -85,12 +94,12 @@ def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
         connection.used_at = time.monotonic()
         if connection.broken:
             desk.line.drop()
-    return True
+    return failure is None or _session_broke(office, batch, failure, fresh, batch.delivered - before)
 
 
 def _relay_failed(office: Office, batch: _Batch, error: SmtpError) -> bool:
     """There is no working session: that is the relay's fault, and no attempt of the mails that wait."""
-    is_open, wait, changed = office.spool.relay_failed(str(error), error.configuration)
+    is_open, wait, changed = office.spool.relay_failed(_told(error), error.configuration)
     if changed:
         level = logging.CRITICAL if error.configuration else logging.ERROR
         logger.log(level, "relay: %s; mail waits, next probe in %.0f s", _public(error), wait)
@@ -112,8 +121,16 @@ def _session_broke(office: Office, batch: _Batch, error: SmtpError, fresh: bool,
     return _relay_failed(office, batch, error)
 
 
+_BEFORE_MAIL = ("connect", "greeting", "EHLO", "HELO", "STARTTLS", "TLS", "AUTH")
+
+
+def _told(error: SmtpError) -> str:
+    """For the operator: with the relay's words, unless they may quote an address."""
+    return str(error) if error.phase in _BEFORE_MAIL else _public(error)
+
+
 def _public(error: SmtpError) -> str:
-    """Without the reply's text, which may quote an address."""
+    """For the log: without the relay's words."""
     return f"{error.phase}: {error.code}" if error.code else str(error)
 
 
@@ -155,7 +172,7 @@ class _Batch:
                     self._decide(item.id, Failed(error.reason, error.detail))
                     continue
                 except Exception as error:  # a bug of ours must not stop the mails behind this one
-                    logger.exception("mail %s cannot be built", item.id)
+                    logger.error("mail %s cannot be built (%s)", item.id, type(error).__name__)
                     self._decide(item.id, Failed("internal_error", f"{type(error).__name__} while it was built"))
                     continue
             self._handed_out[item.id] = item
@@ -178,19 +195,24 @@ class _Batch:
         return [mail for mail in mails if mail.id in allowed]
 
     def done(self, mail: Outgoing, verdict: Verdict) -> None:
-        if verdict.final is not None and verdict.final.code != 421:
-            self.delivered += 1
-            if self._relay_was_down:
-                self._relay_was_down = False
-                if self.office.spool.relay_works():
-                    logger.warning("relay: works again")
         self._judge(mail, verdict)
+        if verdict.final is None or verdict.final.code == 421:
+            return
+        self.delivered += 1
+        if self._relay_was_down:
+            self._relay_is_back()
 
     def again(self, mail: Outgoing) -> None:
         self._forget(mail.id)
         self.todo.appendleft(mail)
 
-    # What deliver asks.
+    def _relay_is_back(self) -> None:
+        try:
+            if self.office.spool.relay_works():
+                logger.warning("relay: works again")
+            self._relay_was_down = False
+        except SpoolError:  # what the session goes on to read still counts
+            self._redis_away = True
 
     def _judge(self, mail: Outgoing, verdict: Verdict) -> None:
         record = self.records[mail.id]
@@ -201,6 +223,8 @@ class _Batch:
         if isinstance(outcome, Deferred | Failed) and outcome.recipients == mail.envelope.recipients:
             outcome = replace(outcome, recipients=None)  # nobody has it yet
         self._decide(mail.id, self._doubt(outcome))
+
+    # What deliver asks.
 
     def lose(self, phase: str, blame: bool) -> None:
         """The connection is gone: what was committed is in doubt. What was not was certainly not sent: it comes
@@ -238,7 +262,7 @@ class _Batch:
             raise Unsendable("too_large", f"{record.size} octets, more than the limit of {self.office.limits.mail}")
         email = message.from_entry(record.payload, self.office.limits)
         domain = self.office.sender.address.rpartition("@")[2]
-        envelope = mime.build(email, self.office.sender, f"{record.message_id}@{domain}", record.at)
+        envelope = mime.build(email, self.office.sender, f"{record.origin}@{domain}", record.at)
         if record.recipients is not None:
             envelope = envelope.only(record.recipients)
         self.records[record.id] = replace(record, payload=b"")  # it is in the envelope now

@@ -6,8 +6,9 @@ the reconciler looks. Mails that the child had already taken are the watcher's m
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
@@ -18,7 +19,7 @@ from .errors import SpoolError
 logger = logging.getLogger(__name__)
 
 
-def wake(name: str, task_id: str, arguments: Sequence[Any], error: BaseException) -> None:
+def wake(name: str, task_id: str, arguments: Sequence[Any], keywords: Mapping[str, Any], error: BaseException) -> None:
     """Never raises: what cannot be woken now is rung for again later."""
     if not isinstance(error, WorkerLostError | TimeLimitExceeded):
         return
@@ -26,6 +27,8 @@ def wake(name: str, task_id: str, arguments: Sequence[Any], error: BaseException
         if name == "mailworker.deliver":
             runtime.spool().wake(arguments[0])
         elif name == "mailworker.send_email":
+            if keywords:  # sent by name: the mail was in the message alone
+                runtime.spool().put(task_id, json.dumps(keywords).encode("utf-8"), keyed=True)
             runtime.spool().wake([task_id])
         elif name == "mailworker.bridge":
             runtime.spool().release(arguments[0], died=False)  # the ring, if it never came to claim

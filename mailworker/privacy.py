@@ -6,6 +6,7 @@ mail as its arguments, and Celery would repeat those in all these places. And an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -32,6 +33,20 @@ def named(exception: str) -> str:
     """The `repr` of an exception, without its text where that might quote a mail."""
     name = exception.partition("(")[0]
     return exception if name in TELLING else f"{name}({HIDDEN})"
+
+
+class Discretion(logging.Filter):
+    """On the logger where Celery prints, whole, the messages that it does not know what to do with."""
+
+    LOGGER = "celery.worker.consumer.consumer"
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = str(record.msg)
+        if "full contents of the message" in text or text.startswith("Can't decode message body"):
+            first = text.splitlines()[0].partition("%")[0].rstrip(": ")
+            kind = repr(record.args[0]) if "unregistered" in first and isinstance(record.args, tuple) else ""
+            record.msg, record.args, record.exc_info = f"{first} {kind} (its contents are not shown)", (), None
+        return True
 
 
 class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import Task
-from celery.exceptions import Retry
+from celery.exceptions import Reject, Retry
 from celery.result import AsyncResult
 from kombu.exceptions import OperationalError
 from kombu.utils.uuid import uuid
@@ -21,7 +21,7 @@ from . import deliver as delivering
 from . import events, message, runtime
 from .application import app
 from .direct import send_now
-from .errors import MailFailed, Unsendable
+from .errors import MailFailed, SpoolError, Unsendable
 from .message import Email
 from .retry import Failed, Held, Outcome, Sent
 
@@ -90,7 +90,11 @@ def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
         return send_now(self._email(args, kwargs), runtime.settings())
     mail_id: str = self.request.id
     if args or kwargs:  # sent by name with the mail as arguments: first of all it is made safe
-        _spool_arguments(self, mail_id, args, kwargs)
+        try:
+            _spool_arguments(self, mail_id, args, kwargs)
+        except SpoolError as error:  # the mail is in the message alone: back with it, and not in a hot loop
+            time.sleep(1)
+            raise Reject(str(error), requeue=True) from None
     outcome = _deliver([mail_id]).get(mail_id)
     _tell_celery(outcome)
     return None

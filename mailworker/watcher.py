@@ -50,9 +50,10 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no t
 
         spool = runtime.make_spool(runtime.settings())
         pulse = Pulse(spool, runtime.worker_name(), lambda: _pool_size(parent), lambda: _pool_processes(parent))
-        for number, queue in enumerate(spool.queues):
-            listener = Listener(spool, queue, ring_bridge, self._stop, pulse if number == 0 else None)
-            thread = threading.Thread(target=listener.run, name=f"mailworker-{queue}", daemon=True)
+        # The pulse has a thread of its own: a broker that hangs must not make this worker look dead.
+        loops = {"pulse": pulse.run} | {queue: Listener(spool, queue, ring_bridge).run for queue in spool.queues}
+        for name, loop in loops.items():
+            thread = threading.Thread(target=loop, args=(self._stop,), name=f"mailworker-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -92,9 +93,11 @@ def _pool_size(worker: Any) -> int:
 def _pool_processes(worker: Any) -> set[int]:
     """The ids of the processes that run tasks: the living prefork children, and this process itself."""
     processes: Any = getattr(getattr(worker.pool, "_pool", None), "_pool", None)
-    with contextlib.suppress(TypeError, AttributeError):
-        return {process.pid for process in processes if not _exited(process.pid)} | {os.getpid()}
-    return {os.getpid()}
+    if not isinstance(processes, list):  # threads, greenlets, solo
+        return {os.getpid()}
+    # One that is being forked just now has no id yet.
+    running = {process.pid for process in list(processes) if process.pid is not None}
+    return {process for process in running if not _exited(process)} | {os.getpid()}
 
 
 def _exited(process: int) -> bool:
@@ -105,32 +108,31 @@ def _exited(process: int) -> bool:
         return True
 
 
+def _repeat(act: Callable[[float], float], stop: threading.Event) -> None:
+    """Calls `act(pause)` until the stop, each time after the seconds that it returned the last time."""
+    pause = 0.0
+    while not stop.wait(pause):
+        try:
+            pause = act(pause)
+        except (SpoolError, redis.RedisError, OperationalError, OSError) as error:
+            if pause < 1:
+                logger.warning("the watcher waits for Redis or the broker (%s)", type(error).__name__)
+            pause = min(max(pause * 2, 0.5), 5)
+        except Exception as error:  # these threads are the worker's ears: they must survive their own bugs
+            logger.error("the watcher failed (%s), and goes on", type(error).__name__, exc_info=error)
+            pause = 1.0
+
+
 class Listener:
     """Waits on one legacy list without taking from it, and on `due`; rings when there is work."""
 
-    def __init__(
-        self, spool: Spool, queue: str, ring: Callable[[str], None], stop: threading.Event, pulse: Pulse | None
-    ) -> None:
+    def __init__(self, spool: Spool, queue: str, ring: Callable[[str], None]) -> None:
         self.spool = spool
         self.queue = queue
         self.ring = ring
-        self.stop = stop
-        self.pulse = pulse
 
-    def run(self) -> None:
-        pause = 0.0
-        while not self.stop.wait(pause):
-            try:
-                if self.pulse:
-                    self.pulse.beat_if_due()
-                pause = self._look(pause)
-            except (SpoolError, redis.RedisError, OperationalError, OSError) as error:
-                if pause < 1:
-                    logger.warning("the watcher waits for Redis or the broker (%s)", type(error).__name__)
-                pause = min(max(pause * 2, 0.5), 5)
-            except Exception:  # the thread is the worker's only ear: it must survive its own bugs
-                logger.exception("the watcher failed, and goes on")
-                pause = 1.0
+    def run(self, stop: threading.Event) -> None:
+        _repeat(self._look, stop)
 
     def _look(self, pause: float) -> float:
         """Rings, listens or neither; returns the seconds to pause before the next look."""
@@ -163,12 +165,14 @@ class Pulse:
         self.processes = processes
         self._seen: dict[str, tuple[int, float]] = {}
         self._owners: list[str] = []
-        self._last = -BEAT_SECONDS
+        self._last = time.monotonic()
 
-    def beat_if_due(self) -> None:
+    def run(self, stop: threading.Event) -> None:
+        _repeat(self._beat, stop)
+
+    def _beat(self, pause: float) -> float:
+        """One beat, and a look at the others'. Returns the seconds to the next."""
         now = time.monotonic()
-        if now - self._last < BEAT_SECONDS * 0.9:
-            return
         if now - self._last > 5 * BEAT_SECONDS:
             self._seen.clear()  # this process slept, or Redis did: silence in that time proves nothing
         beats = self.spool.beat(self.worker, self.size(), self._owners)
@@ -178,6 +182,7 @@ class Pulse:
             released = self.spool.release(owner, died=True)
             if released:
                 logger.warning("%s is gone; %d mails go on elsewhere", owner, released)
+        return BEAT_SECONDS
 
     def _living_children(self, beats: dict[str, int]) -> list[str]:
         processes = self.processes()

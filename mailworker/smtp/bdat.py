@@ -11,7 +11,7 @@ from typing import Final
 from ..errors import SmtpError
 from ..retry import Verdict
 from .connection import Connection
-from .replies import Reply
+from .replies import LATE, Reply
 from .transaction import (
     Journal,
     Opening,
@@ -131,7 +131,9 @@ class _Stream:
             opening = Opening(read_mail(connection), read_recipients(connection, len(sent.mail.envelope.recipients)))
             final = opening.recipients[-1] if connection.good_bye else read_final(connection)
         except SmtpError as error:
-            if error.code:  # said by the relay, which therefore took neither this mail nor those behind it
+            if error.code == 421:  # it took neither this mail nor, if it closes as it says, those behind it
+                self._good_bye(including=True)
+            elif error.code and error.phase != "RSET":  # it wants a login: from this mail as from those behind it
                 self._all_again()
             raise
         if not connection.accepted and _unknown(opening, final):
@@ -150,8 +152,20 @@ class _Stream:
         verdict = _verdict(opening, final)
         self.journal.done(sent.mail, verdict)
         if connection.good_bye:
-            self._all_again()
+            self._good_bye(including=False)
             raise SmtpError(verdict.phase, final.code, final.text)
+
+    def _good_bye(self, including: bool) -> None:
+        """After 421 nothing more is taken (RFC 5321, 3.8); what a relay that stays open took after all is in doubt."""
+        try:
+            self.connection.replies.read("good-bye", 1)
+            closed = False
+        except SmtpError as error:
+            closed = error.text != LATE
+        if closed:
+            self._all_again()
+        elif including:
+            give_back(self.journal, [self.under_way.popleft().mail])
 
     def _all_again(self) -> None:
         give_back(self.journal, [sent.mail for sent in self.under_way])

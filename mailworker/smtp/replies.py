@@ -11,6 +11,7 @@ from typing import Final
 
 from ..errors import SmtpError
 
+LATE: Final = "no reply in time"
 MAX_REPLY: Final = 64 * 1024
 MAX_UNREAD: Final = 8 * 1024 * 1024
 """Octets of replies that are kept while a long group of commands is still being written."""
@@ -120,12 +121,12 @@ class ReplyReader:
         if self.closed:
             raise SmtpError(phase, 0, "the relay closed the connection")
         if left <= 0 or not self._waits:
-            raise SmtpError(phase, 0, "no reply in time")
+            raise SmtpError(phase, 0, LATE)
         try:
             self.sock.settimeout(left)
             received = self.sock.recv(65536)
         except TimeoutError:
-            raise SmtpError(phase, 0, "no reply in time") from None
+            raise SmtpError(phase, 0, LATE) from None
         except OSError as error:
             self.closed = True
             raise SmtpError(phase, 0, f"the relay closed the connection ({type(error).__name__})") from error

@@ -12,6 +12,6 @@ redis.call('SET', P .. 'clock', now)
 if last - now > 10000 then
   local due = redis.call('ZRANGE', DUE, 0, -1, 'WITHSCORES')
   for i = 1, #due, 2 do redis.call('ZADD', DUE, due[i + 1] - (last - now), due[i]) end
-  redis.call('DEL', RING, PROBE)
+  redis.call('DEL', RING, PROBE, RUNG)
 end
 return redis.call('HGETALL', OWNERS)

@@ -15,6 +15,10 @@ if relay_closed_for() > 0 then return {{}, {}, size, 1, 0} end
 local half_open = redis.call('HEXISTS', RELAY, 'open_until') == 1
 if half_open then most = 1 end
 
+redis.call('ZREMRANGEBYSCORE', RUNG, '-inf', now)
+most = math.min(most, size * batch * 2 - rung())
+if most <= 0 then return {{}, {}, size, 1, 0} end
+
 local ids, alone, scores = {}, {}, {}
 local function ring(id, suspect)
   local list = suspect and alone or ids
@@ -53,14 +57,14 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, sh
 end
 
 -- Then the legacy lists, oldest entries first, each with a record in the same step.
-local room = math.min(most - #ids - #alone, size * batch * 2 - waiting())
+local room = most - #ids - #alone
 local octets = 0
-local sequence = 0
-for _, queue in ipairs(KEYS) do sequence = sequence + redis.call('LLEN', queue) end
-local reserved = math.max(0, math.min(room, sequence))
-sequence = redis.call('INCRBY', SEQUENCE, reserved) - reserved
-for _, queue in ipairs(KEYS) do
-  while room > 0 and octets < most_octets do
+local entries = 0
+for _, queue in ipairs(KEYS) do entries = entries + redis.call('LLEN', queue) end
+local reserved = math.min(room, entries)
+local sequence = redis.call('INCRBY', SEQUENCE, reserved) - reserved
+local function drain(queue, share)
+  while share > 0 and room > 0 and octets < most_octets do
     local payload = redis.call('RPOP', queue)
     if not payload then break end
     sequence = sequence + 1
@@ -70,15 +74,20 @@ for _, queue in ipairs(KEYS) do
     count('total:claimed', 1)
     ring(id)
     room = room - 1
+    share = share - 1
     octets = octets + #payload
   end
 end
+-- Each list has its share of the room, then whoever has more: a long one does not starve the others.
+for number, queue in ipairs(KEYS) do drain(queue, math.ceil(room / (#KEYS - number + 1))) end
+for _, queue in ipairs(KEYS) do drain(queue, room) end
 
 if #scores > 0 then
   if half_open then redis.call('SET', PROBE, owner, 'PX', 30000) end
   local all = {}
   for i = 2, #scores, 2 do all[#all + 1] = scores[i] end
   for i = 1, #scores, 1000 do redis.call('ZADD', DUE, unpack(scores, i, math.min(i + 999, #scores))) end
+  for i = 1, #scores, 1000 do redis.call('ZADD', RUNG, unpack(scores, i, math.min(i + 999, #scores))) end
   for i = 1, #all, 1000 do redis.call('SADD', lease_key(owner), unpack(all, i, math.min(i + 999, #all))) end
   redis.call('HINCRBY', OWNERS, owner, 1)
 end

@@ -9,6 +9,7 @@ for i = 1, #ARGV, 3 do
     redis.call('DEL', mail_key(id))
     redis.call('ZREM', DUE, id)
     redis.call('ZREM', DEAD, id)
+    redis.call('ZREM', RUNG, id)
     count(state, -1)
     count('total:given_back', 1)
     given = given + 1

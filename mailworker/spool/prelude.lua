@@ -31,7 +31,9 @@ end
 -- memory is full: its first write is this one, which asks for none.
 local function run_when_full() redis.call('DEL', P .. 'nothing') end
 
-local function waiting() return tonumber(redis.call('HGET', COUNTS, 'queued') or 0) end
+-- Mails for which a doorbell is out and not answered, by the time at which it is given up. It bounds the doorbells.
+local RUNG = P .. 'rung'
+local function rung() return redis.call('ZCOUNT', RUNG, now, '+inf') end
 
 -- Milliseconds until the relay may be tried; 0 where its breaker is closed or a probe is due.
 local function relay_closed_for()
@@ -57,6 +59,7 @@ local function abandon(id, died, in_doubt_policy)
   local state = record[1]
   if state == 'queued' then
     redis.call('ZADD', DUE, now, id)
+    redis.call('ZREM', P .. 'rung', id)
     return
   end
   if state ~= 'leased' and state ~= 'committing' then return end
@@ -88,9 +91,9 @@ end
 -- Is there something to do for the bridge? `batch` is the mails in a full doorbell.
 local function work(queues, batch)
   if relay_closed_for() > 0 then return false end
+  if rung() >= pool_size() * batch * 2 then return false end
   local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
   if first[2] and tonumber(first[2]) <= now then return true end
-  if waiting() >= pool_size() * batch * 2 then return false end
   for _, queue in ipairs(queues) do
     if redis.call('LLEN', queue) > 0 then return true end
   end

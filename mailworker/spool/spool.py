@@ -16,7 +16,7 @@ import redis
 from ..errors import SpoolError
 from ..retry import Deferred, Failed, Held, Outcome, Returned, Sent
 
-RING_PATIENCE_MS: Final = 30_000
+RING_PATIENCE_MS: Final = 45_000
 """A doorbell that is not answered in this time is rung again."""
 
 LEASE_MS: Final = 1_800_000
@@ -82,11 +82,8 @@ class Record:
     tries: int
     recipients: tuple[str, ...] | None
     since: int
-
-    @property
-    def message_id(self) -> str:
-        """The id of the mail it came from: a dead letter for some recipients keeps the mail's Message-ID."""
-        return self.id.partition("~")[0]
+    origin: str
+    """The id of the mail it came from: a dead letter for some recipients keeps the mail's Message-ID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +94,8 @@ class Taken:
     relay_was_down: bool
     now: int
     """Redis's clock in ms."""
+    closed: bool
+    """The relay's breaker is open: what was not taken waits in the queue."""
 
 
 class Spool:
@@ -159,8 +158,8 @@ class Spool:
     def take(self, owner: str, ids: Sequence[str]) -> Taken:
         token = secrets.token_hex(8)
         arguments = (owner, LEASE_MS, self.largest, self.in_doubt, self.batch, token, *ids)
-        records, ring, down, now = self._run("take", self.queues, *arguments)
-        return Taken([_record(item) for item in records], token if ring else None, bool(down), now)
+        records, ring, down, now, closed = self._run("take", self.queues, *arguments)
+        return Taken([_record(item) for item in records], token if ring else None, bool(down), now, bool(closed))
 
     def step(
         self, owner: str, settle: Sequence[tuple[str, Outcome]], commit: Sequence[str] = (), end: bool = False
@@ -246,9 +245,9 @@ def _texts(items: list[bytes]) -> list[str]:
 
 
 def _record(item: list[Any]) -> Record:
-    mail_id, payload, size, at, tries, recipients, since = item
+    mail_id, payload, size, at, tries, recipients, since, origin = item
     remaining = tuple(json.loads(recipients)) if recipients else None
-    return Record(mail_id.decode(), payload, size, int(at), int(tries), remaining, int(since))
+    return Record(mail_id.decode(), payload, size, int(at), int(tries), remaining, int(since), origin.decode())
 
 
 def _wire(mail_id: str, outcome: Outcome) -> str:

@@ -43,10 +43,14 @@ at = at + tonumber(ARGV[at]) + 1
 
 -- The refused recipients of a mail that others got, or will get, are a dead letter of their own.
 local function split(id, refused)
-  local copy = id .. '~' .. redis.call('HINCRBY', mail_key(id), 'splits', 1)
-  local record = redis.call('HMGET', mail_key(id), 'payload', 'at', 'queue', 'tries')
+  local copy
+  repeat
+    copy = id .. '~' .. redis.call('HINCRBY', mail_key(id), 'splits', 1)
+  until redis.call('EXISTS', mail_key(copy)) == 0
+  local record = redis.call('HMGET', mail_key(id), 'payload', 'at', 'queue', 'tries', 'origin', 'sequence')
   redis.call('HSET', mail_key(copy), 'payload', record[1], 'at', record[2], 'queue', record[3],
-    'tries', record[4] or 0, 'rcpt', refused.rcpt)
+    'tries', record[4] or 0, 'rcpt', refused.rcpt, 'origin', record[5] or id)
+  if record[6] then redis.call('HSET', mail_key(copy), 'sequence', record[6]) end
   count('queued', 1)
   bury(copy, 'queued', refused.reason, refused.detail, refused.code, 'failed')
 end

@@ -1,6 +1,7 @@
 -- KEYS: legacy lists. ARGV: owner, lease in ms, largest mail in octets, in-doubt policy, batch, ring's token, ids…
--- Returns {records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms}; a record is
--- {id, payload or '', size, at, tries, rcpt, since}.
+-- Returns {records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, closed}; a record is
+-- {id, payload or '', size, at, tries, rcpt, since, origin}; closed is 1 where the
+-- relay's breaker kept the mails in the queue.
 run_when_full()
 local owner, lease, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local records, taken, scores = {}, {}, {}
@@ -12,12 +13,13 @@ end
 redis.call('DEL', lease_key(owner))
 
 -- While the breaker is open nothing is taken, but for the one mail that the bridge sent to probe.
+redis.call('ZREM', RUNG, unpack(ARGV, 7))
 local open = redis.call('HEXISTS', RELAY, 'open_until') == 1
 local probing = open and redis.call('EXISTS', PROBE) == 1 and #ARGV == 7
 local octets = 0
 for i = 7, #ARGV do
   local id = ARGV[i]
-  local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt', 'since')
+  local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt', 'since', 'origin')
   if record[1] == 'queued' then
     if open and not probing or octets > 16777216 then
       redis.call('ZADD', DUE, now, id)  -- also where the batch is as large as a child should hold
@@ -30,7 +32,8 @@ for i = 7, #ARGV do
       local size = #record[2]
       octets = octets + size
       records[#records + 1] =
-        {id, size > limit and '' or record[2], size, record[3], record[4] or '0', record[5] or '', record[6] or record[3]}
+        {id, size > limit and '' or record[2], size, record[3], record[4] or '0', record[5] or '', record[6] or record[3],
+          record[7] or id}
     end
   end
 end
@@ -42,7 +45,7 @@ if #taken > 0 then
 end
 write_counts()
 local ring = 0
-if waiting() < pool_size() * tonumber(ARGV[5]) and work(KEYS, tonumber(ARGV[5])) then
+if rung() < pool_size() * tonumber(ARGV[5]) and work(KEYS, tonumber(ARGV[5])) then
   if redis.call('SET', RING, ARGV[6], 'NX', 'PX', 10000) or redis.call('GET', RING) == ARGV[6] then ring = 1 end
 end
-return {records, ring, redis.call('EXISTS', RELAY), now}
+return {records, ring, redis.call('EXISTS', RELAY), now, open and not probing and 1 or 0}

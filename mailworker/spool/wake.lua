@@ -4,6 +4,7 @@ local woken = 0
 for _, id in ipairs(ARGV) do
   if redis.call('HGET', mail_key(id), 'state') == 'queued' then
     redis.call('ZADD', DUE, now, id)
+    redis.call('ZREM', RUNG, id)
     woken = woken + 1
   end
 end

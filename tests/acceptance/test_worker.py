@@ -118,6 +118,19 @@ def test_a_mail_sent_by_name_with_wrong_arguments_is_a_dead_letter(
     assert inbox.mails == []
 
 
+def test_a_message_that_celery_does_not_know_is_not_printed(workers: Workers, redis_server: RedisServer) -> None:
+    workers.start()
+    workers.python(
+        "from mailworker import app\n"
+        "app.send_task('mailworker.sendmail', kwargs=dict(to='private@example.com', subject='s', body='secret words'))"
+    )
+    until(lambda: b"unregistered" in workers.log().read_bytes(), what="the complaint")
+    log = workers.log().read_text()
+    assert "mailworker.sendmail" in log
+    assert "private@" not in log
+    assert "secret words" not in log
+
+
 def test_the_same_task_id_sends_one_mail(workers: Workers, redis_server: RedisServer, inbox: Inbox) -> None:
     workers.start()
     for _ in range(2):

@@ -440,3 +440,21 @@ def test_a_relay_that_refuses_reset_ends_the_session(extensions: tuple[str, ...]
         assert broken(server, journal)[0].code == 500
     assert journal.codes == {"m0": 550}
     assert len(journal.todo) == 4
+
+
+def test_a_relay_that_refuses_rset_and_goes_on_leaves_in_doubt_what_it_may_have_taken() -> None:
+    with SmtpServer({"RSET": answer(502)}) as server:
+        journal = Journal(mails(8))
+        with pytest.raises(SmtpError):
+            session.send(open_connection(relay_of(server)), journal)
+        arrived = set(ids(server))
+    assert not arrived & set(journal.given_back)  # what comes again was not taken
+
+
+def test_a_relay_that_says_good_bye_and_stays_leaves_in_doubt_what_it_may_have_taken() -> None:
+    with SmtpServer({"MAIL": at(2, answer(421))}) as server:
+        journal = Journal(mails(6))
+        with pytest.raises(SmtpError):
+            session.send(open_connection(relay_of(server)), journal)
+        arrived = set(ids(server))
+    assert not arrived & set(journal.given_back)

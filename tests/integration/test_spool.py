@@ -274,7 +274,48 @@ def test_the_same_id_is_accepted_once_even_after_it_was_sent(spool: Spool, views
 def test_a_flood_of_new_mail_is_left_to_the_bridge_to_ring_for(spool: Spool) -> None:
     rings = [spool.put(f"mail-{number}", b"{}") for number in range(30)]
     assert rings == [True] * 10 + [False] * 20
-    assert len(spool.claim("w/1.0", "", 100).together) == 20
+    assert len(spool.claim("w/1.0", "", 100).together) == 10  # twice a batch is out for the one child
+    assert spool.claim("w/1.0", "", 100).together == []
+    look = spool.ring("t")
+    assert (look.rung, look.wait_ms) == (0, 1000)
+    spool.take("w/1.0", [f"mail-{number}" for number in range(10)])
+    assert len(spool.claim("w/1.0", "", 100).together) == 10
+
+
+def test_lists_share_the_room(spool: Spool) -> None:
+    spool.client.lpush(QUEUE, *[b"a"] * 100)
+    spool.client.lpush("second", *[b"b"] * 3)
+    spool.claim("w/1.0", "", 100)
+    assert spool.client.llen("second") == 0
+    assert spool.client.llen(QUEUE) == 100 - 17
+
+
+def test_a_refused_recipient_s_dead_letter_never_takes_another_mail_s_place(spool: Spool, views: Views) -> None:
+    spool.put("order~1", b"victim", keyed=True)
+    spool.put("order", b"octets", keyed=True)
+    spool.take("w/1.0", ["order"])
+    refused = Failed("recipient_refused", "550 no", 550, ("a@x.org",))
+    spool.step("w/1.0", [("order", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
+    assert spool.client.hget("mailworker:mail:order~1", "payload") == b"victim"
+    (letter,) = views.dead_letters()
+    assert letter.id == "order~2"
+    assert len(views.waiting(dead=True)) == 3
+    spool.retry([letter.id])
+    (record,) = spool.take("w/1.0", [letter.id]).records
+    assert (record.origin, record.recipients) == ("order", ("a@x.org",))
+
+
+def test_the_age_of_a_mail_with_a_date_of_its_own_begins_there(spool: Spool) -> None:
+    spool.put("later", b"{}", delay=3600)
+    at, since = (int(value) for value in spool.client.hmget("mailworker:mail:later", "at", "since"))  # type: ignore[union-attr,arg-type]
+    assert since - at == 3_600_000
+
+
+def test_a_child_is_told_why_it_got_nothing(spool: Spool) -> None:
+    ids = claim(spool, b"x")
+    assert not spool.take("w/1.0", ["unknown"]).closed
+    spool.relay_failed("535 no", True)
+    assert spool.take("w/1.0", ids).closed
 
 
 class TestTheBreaker:
