@@ -133,7 +133,7 @@ class _Stream:
         except SmtpError as error:
             if error.code == 421:  # it took neither this mail nor, if it closes as it says, those behind it
                 self._good_bye(including=True)
-            elif error.code and error.phase != "RSET":  # it wants a login: from this mail as from those behind it
+            elif error.configuration:  # it wants a login: for this mail as for those behind it
                 self._all_again()
             raise
         if not connection.accepted and _unknown(opening, final):
