@@ -10,7 +10,7 @@ from .processes import StalledError, wait_for
 from .rows import Row, Tally
 from .stage import Stage
 
-DRAIN_SECONDS = 150
+DRAIN_SECONDS = 120
 
 
 def play(row: Row, trials: int, seed: int, keep: bool = False) -> Tally:
@@ -38,10 +38,8 @@ def settle(stage: Stage, seconds: list[float], notes: list[str]) -> Tally:
     """Stops the producer, waits for the last mail, counts."""
     stage.stop_producer()
     stage.calm()
-    try:
-        wait_for("list and spool are empty", stage.watch.drained, DRAIN_SECONDS, 0.1)
-    except StalledError as error:
-        notes.append(f"{error}; left: {stage.watch.waiting()}")
+    if not _drained(stage):
+        notes.append(f"no mail arrived for {DRAIN_SECONDS} s; left: {stage.watch.waiting()}")
     buried = stage.watch.buried()
     comparison = compare(stage.pushes, stage.arrivals, set(buried), stage.watch.doubts())
     if stage.watch.drained() and not stage.options.plain:
@@ -68,6 +66,28 @@ def settle(stage: Stage, seconds: list[float], notes: list[str]) -> Tally:
         seconds=seconds,
         notes=notes,
     )
+
+
+def _drained(stage: Stage) -> bool:
+    """Waits until nothing is left, as long as mails arrive."""
+    while not stage.watch.drained():
+        if not _arrives(stage, stage.arrivals.total()):
+            return False
+    return True
+
+
+def _arrives(stage: Stage, before: int) -> bool:
+    """False where no more mail arrives than those before, and some are left."""
+    try:
+        wait_for(
+            "a mail arrives, or none is left",
+            lambda: stage.watch.drained() or stage.arrivals.total() > before,
+            DRAIN_SECONDS,
+            0.1,
+        )
+    except StalledError:
+        return False
+    return True
 
 
 def say(text: str) -> None:
