@@ -79,7 +79,7 @@ BEFORE = ("greeting", "connect", "EHLO", "MAIL", "RCPT", "half", "content")
 BEFORE_DATA = ("MAIL", "RCPT", "DATA", "half", "content")
 
 ROWS = [
-    Row("child", "kill -9 of a pool child while sending: nine named points, and at random", 100, 10,
+    Row("child", "kill -9 of a pool child while sending: nine named points, and at random", 100, 8,
         "0 lost; doubled only in doubt, and at most a window a kill; goes on in 5 s",
         _within(5, _per_kill), strikes.sending_child, Options(points=True)),
     Row("doorbell", "kill -9 of a pool child that has a doorbell in hand, before it takes its mails", 20, 1,
@@ -93,7 +93,7 @@ ROWS = [
     Row("redis", "kill -9 of Redis with its append-only file", 50, 1,
         "0 lost; doubled only in doubt; workers back in 60 s",
         _within(60, _only_in_doubt), strikes.kill_redis, Options(workers=2, children=2)),
-    Row("relay", "relay refuses, resets, closes, hangs before it has the mail (BDAT, window of 1)", 140, 14,
+    Row("relay", "relay refuses, resets, closes, hangs before it has the mail (BDAT, window of 1)", 140, 8,
         "0 lost, 0 doubled", _none_doubled, strikes.misbehave(*BEFORE), ONE_BY_ONE),
     Row("relay-groups", "the same without CHUNKING", 100, 0,
         "0 lost, 0 doubled", _none_doubled, strikes.misbehave(*BEFORE_DATA), IN_GROUPS),
