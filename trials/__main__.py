@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--only", help="Names of rows with commas between: " + ", ".join(row.name for row in ROWS))
     parser.add_argument("--trials", type=int, help="Strikes a row, instead of the table's own number.")
     parser.add_argument("--short", "--quick", action="store_true", help="The form for CI.")
-    parser.add_argument("--jobs", type=int, default=2, help="Rows at a time.")
+    parser.add_argument("--jobs", type=int, default=3, help="Rows at a time.")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--write", action="store_true", help="Put the table into docs/reliability.md.")
     parser.add_argument("--keep", action="store_true", help="Logs and ledgers stay, also where all held.")
