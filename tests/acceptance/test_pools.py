@@ -1,0 +1,31 @@
+"""A site may want hundreds of connections in one process: threads and greenlets should do what processes do."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailworker.address import Mailbox
+from mailworker.giveback import serialize
+from mailworker.message import Email
+from mailworker.spool import Views
+from tests.conftest import Inbox, RedisServer, Workers, until
+
+QUEUE = "queue:email"
+
+
+@pytest.mark.parametrize("pool", ["threads", "gevent", "solo"])
+def test_every_mail_arrives_once_and_a_stop_leaves_nothing_in_hand(
+    workers: Workers, redis_server: RedisServer, inbox: Inbox, pool: str
+) -> None:
+    worker = workers.start("-P", pool, "-c", "20")
+    subjects = [f"mail {number}" for number in range(200)]
+    mails = [Email((Mailbox("someone@example.com"),), subject.encode(), b"body") for subject in subjects]
+    redis_server.client().lpush(QUEUE, *map(serialize, mails))
+    workers.python("from mailworker import send_email; send_email.delay(to='a@b.org', subject='new', body='b')")
+    until(lambda: len(inbox.mails) >= 201, what="every mail")
+    worker.terminate()
+    worker.wait(20)
+    assert sorted(inbox.subjects()) == sorted([*subjects, "new"])
+    views = Views(redis_server.client(), [QUEUE], "mailworker:")
+    assert not any(views.status()["states"].values())
+    assert views.beats() == {}
