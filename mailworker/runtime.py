@@ -6,6 +6,7 @@ import mmap
 import os
 import secrets
 import socket
+import threading
 from functools import cache
 
 from .deliver import Office
@@ -66,13 +67,17 @@ def spool() -> Spool:
     return _spool(os.getpid())
 
 
+_making_desks = threading.Lock()
+
+
 @cache
 def _desks(process: int) -> Desks:
     return Desks(worker_name(), settings().relay)
 
 
 def desks() -> Desks:
-    return _desks(os.getpid())
+    with _making_desks:  # two threads that begin at once must not number their desks alike
+        return _desks(os.getpid())
 
 
 @cache
