@@ -46,12 +46,13 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no t
         self._threads: list[threading.Thread] = []
 
     def start(self, parent: Any) -> None:
-        from .tasks import ring_bridge  # noqa: PLC0415 - the tasks need the app, and the app this step
+        def ring(token: str) -> None:
+            parent.app.tasks["mailworker.bridge"].apply_async((token,))
 
         spool = runtime.make_spool(runtime.settings())
         pulse = Pulse(spool, runtime.worker_name(), lambda: _pool_size(parent), lambda: _pool_processes(parent))
         # The pulse has a thread of its own: a broker that hangs must not make this worker look dead.
-        loops = {"pulse": pulse.run} | {queue: Listener(spool, queue, ring_bridge).run for queue in spool.queues}
+        loops = {"pulse": pulse.run} | {queue: Listener(spool, queue, ring).run for queue in spool.queues}
         for name, loop in loops.items():
             thread = threading.Thread(target=loop, args=(self._stop,), name=f"mailworker-{name}", daemon=True)
             thread.start()
