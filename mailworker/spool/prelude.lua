@@ -59,7 +59,7 @@ local function abandon(id, died, in_doubt_policy)
   local state = record[1]
   if state == 'queued' then
     redis.call('ZADD', DUE, now, id)
-    redis.call('ZREM', P .. 'rung', id)
+    redis.call('ZREM', RUNG, id)
     return
   end
   if state ~= 'leased' and state ~= 'committing' then return end
