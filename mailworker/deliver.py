@@ -168,6 +168,10 @@ class _Batch:
             if isinstance(item, Record):
                 try:
                     item = self._build(item)
+                except SpoolError:
+                    self._redis_away = True
+                    self.todo.appendleft(item)
+                    break
                 except Unsendable as error:
                     self._decide(item.id, Failed(error.reason, error.detail))
                     continue
@@ -260,13 +264,22 @@ class _Batch:
     def _build(self, record: Record) -> Outgoing:
         if record.size > self.office.limits.mail:
             raise Unsendable("too_large", f"{record.size} octets, more than the limit of {self.office.limits.mail}")
-        email = message.from_entry(record.payload, self.office.limits)
+        email = message.from_entry(self._payload(record), self.office.limits)
         domain = self.office.sender.address.rpartition("@")[2]
         envelope = mime.build(email, self.office.sender, f"{record.origin}@{domain}", record.at)
         if record.recipients is not None:
             envelope = envelope.only(record.recipients)
-        self.records[record.id] = replace(record, payload=b"")  # it is in the envelope now
+        if record.payload:
+            self.records[record.id] = replace(record, payload=b"")  # it is in the envelope now
         return Outgoing(record.id, envelope)
+
+    def _payload(self, record: Record) -> bytes:
+        if record.payload or not record.size:
+            return record.payload
+        payload = self.office.spool.payload(record.id)
+        if not payload:  # where somebody else has the mail by now, this outcome is not written
+            raise Unsendable("internal_error", "its payload is gone from Redis")
+        return payload
 
     def _doubt(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Deferred | Failed) and outcome.in_doubt and self.office.hold_in_doubt:

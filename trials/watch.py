@@ -92,6 +92,7 @@ class Watch:
         found = {}
         for mail in self.redis.zrange(PREFIX + "dead", 0, -1):
             payload, reason = self.redis.hmget(f"{PREFIX}mail:{mail.decode()}", "payload", "reason")
+            payload = payload or self.redis.lindex(f"{PREFIX}payload:{mail.decode()}", 0)
             for token in _TOKEN.findall(payload or b""):
                 found[token.decode()] = (reason or b"?").decode()
         return found
@@ -107,6 +108,9 @@ class Watch:
             state = (self.redis.hget(key, "state") or b"sent").decode()
             if state != "sent":
                 real[state] = real.get(state, 0) + 1
+        for key in self.redis.scan_iter(PREFIX + "payload:*", count=1000):
+            if not self.redis.hexists(key.replace(b"payload:", b"mail:", 1), "size"):
+                real["payload without a record"] = real.get("payload without a record", 0) + 1
         counted = {name: number for name, number in self.counts().items() if ":" not in name}
         differences = {name: counted.get(name, 0) - real.get(name, 0) for name in {*real, *counted}}
         return {name: number for name, number in differences.items() if number}

@@ -63,19 +63,39 @@ local entries = 0
 for _, queue in ipairs(KEYS) do entries = entries + redis.call('LLEN', queue) end
 local reserved = math.min(room, entries)
 local sequence = redis.call('INCRBY', SEQUENCE, reserved) - reserved
+
+-- The list's last entry becomes the payload of this mail, and no script sees it: 0.1 ms for a MiB, and not 1.4. Returns
+-- its octets in Redis's memory, which are a little more than its own; nil where there is no entry.
+local function move_last(queue, id)
+  local last = redis.call('LLEN', queue) - 1
+  if last < 0 then return nil end
+  redis.call('SORT', queue, 'BY', 'nosort', 'LIMIT', last, 1, 'STORE', payload_key(id))
+  redis.call('LTRIM', queue, 0, -2)
+  return redis.call('MEMORY', 'USAGE', payload_key(id))
+end
+
+-- Takes the list's last entry. Returns the field for its record and its value, or nil where there is no entry.
+local function take_last(queue, id, likely_large)
+  local size = likely_large and move_last(queue, id)
+  if size and size > LARGE then return 'size', size end
+  local payload = redis.call('RPOP', size and payload_key(id) or queue)
+  if payload then return store(id, payload) end
+end
+
 local function drain(queue, share)
+  local field, value
   while share > 0 and room > 0 and octets < most_octets do
-    local payload = redis.call('RPOP', queue)
-    if not payload then break end
+    local id = string.format('%012x', sequence + 1) .. random
+    field, value = take_last(queue, id, field == 'size')  -- large ones come in series
+    if not field then break end
     sequence = sequence + 1
-    local id = string.format('%012x', sequence) .. random
-    redis.call('HSET', mail_key(id), 'state', 'queued', 'payload', payload, 'at', now, 'queue', queue)
+    redis.call('HSET', mail_key(id), 'state', 'queued', field, value, 'at', now, 'queue', queue)
     count('queued', 1)
     count('total:claimed', 1)
     ring(id)
     room = room - 1
     share = share - 1
-    octets = octets + #payload
+    octets = octets + (field == 'size' and value / 4 or #value)
   end
 end
 -- Each list has its share of the room, then whoever has more: a long one does not starve the others.

@@ -3,7 +3,7 @@ local dropped = 0
 for _, id in ipairs(ARGV) do
   local state = redis.call('HGET', mail_key(id), 'state')
   if state == 'failed' or state == 'held' then
-    redis.call('DEL', mail_key(id))
+    delete(id)
     redis.call('ZREM', DEAD, id)
     count(state, -1)
     count('total:dropped', 1)

@@ -6,7 +6,7 @@ for i = 1, #ARGV, 3 do
   local state = redis.call('HGET', mail_key(id), 'state')
   if state == 'queued' or state == 'deferred' or state == 'failed' or state == 'held' then
     redis.call('RPUSH', ARGV[i + 1], ARGV[i + 2])
-    redis.call('DEL', mail_key(id))
+    delete(id)
     redis.call('ZREM', DUE, id)
     redis.call('ZREM', DEAD, id)
     redis.call('ZREM', RUNG, id)

@@ -7,7 +7,19 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local function mail_key(id) return P .. 'mail:' .. id end
+-- A payload of more octets lies in a list of its own, and its record has `size` in place of `payload`: no script ever
+-- sees it, which would copy it eight times. The child reads it when its turn comes.
+local LARGE = 65536
+local function payload_key(id) return P .. 'payload:' .. id end
 local function lease_key(owner) return P .. 'lease:' .. owner end
+
+-- The field of the record, and its value.
+local function store(id, payload)
+  if #payload <= LARGE then return 'payload', payload end
+  redis.call('RPUSH', payload_key(id), payload)
+  return 'size', #payload
+end
+local function delete(id) redis.call('DEL', mail_key(id), payload_key(id)) end
 
 -- How many records are in each state, and totals since ever. Added up here and written once a script.
 local changes = {}

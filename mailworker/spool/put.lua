@@ -3,7 +3,8 @@
 local id, wait = ARGV[1], tonumber(ARGV[3])
 if redis.call('EXISTS', mail_key(id)) == 1 then return {0, 0} end
 local state = wait > 0 and 'deferred' or 'queued'
-redis.call('HSET', mail_key(id), 'state', state, 'payload', ARGV[2], 'at', now, 'queue', '',
+local field, value = store(id, ARGV[2])
+redis.call('HSET', mail_key(id), 'state', state, field, value, 'at', now, 'queue', '',
   'sequence', redis.call('INCR', SEQUENCE))
 if ARGV[5] == '1' then redis.call('HSET', mail_key(id), 'keyed', 1) end
 if wait > 0 then redis.call('HSET', mail_key(id), 'since', now + wait) end

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -69,7 +69,8 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A mail in hand. `payload` is empty where `size` is over the limit; `tries` are the attempts that ended.
+    """A mail in hand. `size` is in octets; `payload` is empty where `size` is over the limit, or so large that it is
+    read when it is needed: see `Spool.payload`. `tries` are the attempts that ended.
 
     `recipients` are those still to be sent to, None for all. `at` is when it was accepted and `since` from when its
     age counts (a dead letter that is tried again starts anew), both in ms of Redis's clock.
@@ -161,6 +162,11 @@ class Spool:
         records, ring, down, now, closed = self._run("take", self.queues, *arguments)
         return Taken([_record(item) for item in records], token if ring else None, bool(down), now, bool(closed))
 
+    def payload(self, mail_id: str) -> bytes:
+        """A large mail's payload, which `take` leaves out. Empty where the mail is gone."""
+        key = f"{self.prefix}payload:{mail_id}"
+        return self._with_patience(lambda: self.client.lindex(key, 0), repeat=True) or b""
+
     def step(
         self, owner: str, settle: Sequence[tuple[str, Outcome]], commit: Sequence[str] = (), end: bool = False
     ) -> list[str]:
@@ -217,12 +223,19 @@ class Spool:
     def _run(self, name: str, keys: Sequence[str], *arguments: Any, repeat: bool = True) -> Any:
         """Runs a script; where that is harmless, once more if the connection was lost."""
         text, digest = self._scripts[name]
+
+        def run() -> Any:
+            try:
+                return self.client.evalsha(digest, len(keys), *keys, *arguments)
+            except redis.exceptions.NoScriptError:
+                return self.client.eval(text, len(keys), *keys, *arguments)
+
+        return self._with_patience(run, repeat)
+
+    def _with_patience(self, run: Callable[[], Any], repeat: bool) -> Any:
         for last in (not repeat, True):
             try:
-                try:
-                    return self.client.evalsha(digest, len(keys), *keys, *arguments)
-                except redis.exceptions.NoScriptError:
-                    return self.client.eval(text, len(keys), *keys, *arguments)
+                return run()
             except _UNREACHABLE as error:
                 if last:
                     raise translated(error) from error

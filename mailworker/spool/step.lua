@@ -8,19 +8,17 @@ local at = 5
 local gone = {}
 for i = at + 1, at + tonumber(ARGV[at]) do
   local id = ARGV[i]
-  local record = redis.call('HMGET', mail_key(id), 'state', 'keyed')
+  local record = redis.call('HMGET', mail_key(id), 'state', 'keyed', 'size')
   -- The relay has it: that is final, whoever holds the record by now.
   if record[1] and record[1] ~= 'sent' then
     count(record[1], -1)
     count('total:sent', 1)
     gone[#gone + 1] = id
     if record[1] == 'failed' or record[1] == 'held' then redis.call('ZREM', DEAD, id) end
+    if record[3] then delete(id) else redis.call('DEL', mail_key(id)) end
     if record[2] then
-      redis.call('DEL', mail_key(id))
       redis.call('HSET', mail_key(id), 'state', 'sent')
       redis.call('EXPIRE', mail_key(id), keep)
-    else
-      redis.call('DEL', mail_key(id))
     end
   end
 end
@@ -47,8 +45,13 @@ local function split(id, refused)
   repeat
     copy = id .. '~' .. redis.call('HINCRBY', mail_key(id), 'splits', 1)
   until redis.call('EXISTS', mail_key(copy)) == 0
-  local record = redis.call('HMGET', mail_key(id), 'payload', 'at', 'queue', 'tries', 'origin', 'sequence')
-  redis.call('HSET', mail_key(copy), 'payload', record[1], 'at', record[2], 'queue', record[3],
+  local record = redis.call('HMGET', mail_key(id), 'payload', 'at', 'queue', 'tries', 'origin', 'sequence', 'size')
+  local field, value = 'payload', record[1]
+  if record[7] then
+    field, value = 'size', record[7]
+    redis.call('SORT', payload_key(id), 'BY', 'nosort', 'STORE', payload_key(copy))
+  end
+  redis.call('HSET', mail_key(copy), field, value, 'at', record[2], 'queue', record[3],
     'tries', record[4] or 0, 'rcpt', refused.rcpt, 'origin', record[5] or id)
   if record[6] then redis.call('HSET', mail_key(copy), 'sequence', record[6]) end
   count('queued', 1)

@@ -1,7 +1,7 @@
 -- KEYS: legacy lists. ARGV: owner, lease in ms, largest mail in octets, in-doubt policy, batch, ring's token, ids…
 -- Returns {records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, closed}; a record is
--- {id, payload or '', size, at, tries, rcpt, since, origin}; closed is 1 where the
--- relay's breaker kept the mails in the queue.
+-- {id, payload, size, at, tries, rcpt, since, origin}, the payload '' where it is too large for a mail or for a script;
+-- closed is 1 where the relay's breaker kept the mails in the queue.
 run_when_full()
 local owner, lease, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local records, taken, scores = {}, {}, {}
@@ -19,7 +19,8 @@ local probing = open and redis.call('EXISTS', PROBE) == 1 and #ARGV == 7
 local octets = 0
 for i = 7, #ARGV do
   local id = ARGV[i]
-  local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt', 'since', 'origin')
+  local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt', 'since', 'origin',
+    'size')
   if record[1] == 'queued' then
     if open and not probing or octets > 16777216 then
       redis.call('ZADD', DUE, now, id)  -- also where the batch is as large as a child should hold
@@ -29,11 +30,15 @@ for i = 7, #ARGV do
       scores[#scores + 1] = now + lease
       scores[#scores + 1] = id
       taken[#taken + 1] = id
-      local size = #record[2]
-      octets = octets + size
+      local payload, size = record[2] or '', tonumber(record[8])
+      if not size or size > limit then
+        -- What `size` says is a little more than it is. To refuse it the exact number is needed.
+        size = #(size and redis.call('LINDEX', payload_key(id), 0) or payload)
+        if size > limit then payload = '' end
+      end
+      octets = octets + #payload
       records[#records + 1] =
-        {id, size > limit and '' or record[2], size, record[3], record[4] or '0', record[5] or '', record[6] or record[3],
-          record[7] or id}
+        {id, payload, size, record[3], record[4] or '0', record[5] or '', record[6] or record[3], record[7] or id}
     end
   end
 end

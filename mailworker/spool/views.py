@@ -82,7 +82,7 @@ class Views:
     def dead_letter(self, mail_id: str) -> DeadLetter | None:
         """None where there is no such mail, or it is not dead."""
         try:
-            record = self.client.hgetall(f"{self.prefix}mail:{mail_id}")
+            record = self._record(mail_id)
         except redis.RedisError as error:
             raise translated(error) from error
         if record.get(b"state") not in (b"failed", b"held"):
@@ -104,9 +104,7 @@ class Views:
         try:
             ids = self.client.zrange(self.prefix + "due", 0, -1)
             ids += self.client.zrange(self.prefix + "dead", 0, -1) if dead else []
-            mails = [
-                (mail_id.decode(), self.client.hgetall(self.prefix + "mail:" + mail_id.decode())) for mail_id in ids
-            ]
+            mails = [(mail_id.decode(), self._record(mail_id.decode())) for mail_id in ids]
         except redis.RedisError as error:
             raise translated(error) from error
         states = (b"queued", b"deferred", b"failed", b"held")
@@ -141,6 +139,13 @@ class Views:
             return self._hash("owners")
         except redis.RedisError as error:
             raise translated(error) from error
+
+    def _record(self, mail_id: str) -> dict[bytes, bytes]:
+        """The record with its payload, wherever that lies."""
+        record: dict[bytes, bytes] = self.client.hgetall(f"{self.prefix}mail:{mail_id}")
+        if b"size" in record:
+            record[b"payload"] = self.client.lindex(f"{self.prefix}payload:{mail_id}", 0) or b""
+        return record
 
     def _hash(self, name: str) -> dict[str, str]:
         return {

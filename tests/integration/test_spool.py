@@ -492,10 +492,69 @@ def test_no_server_is_a_spool_error_that_names_no_password(tmp_path: Path) -> No
 
 
 def test_a_child_takes_no_more_octets_at_once_than_it_should_hold(spool: Spool, views: Views) -> None:
-    ids = [f"large-{number}" for number in range(6)]
+    ids = [f"mail-{number}" for number in range(400)]
     for mail_id in ids:
-        spool.put(mail_id, b"x" * 5_000_000)
+        spool.put(mail_id, b"x" * 60_000)
     taken = spool.take("w/1.0", ids).records
-    assert [record.id for record in taken] == ids[:4]
-    assert states(views) == {"queued": 2, "leased": 4}
-    assert sorted(spool.claim("w/2.0", "", 10).together) == ids[4:]
+    assert [record.id for record in taken] == ids[:280]
+    assert states(views) == {"queued": 120, "leased": 280}
+    assert set(spool.claim("w/2.0", "", 10).together) < set(ids[280:])
+
+
+class TestALargePayload:
+    """It should lie beside its record, be read when its turn comes, and be gone with its mail."""
+
+    LARGE = b"\0\xff" * 50_000
+
+    @staticmethod
+    def beside(client: redis.Redis) -> int:
+        return len(client.keys("mailworker:payload:*"))  # type: ignore[arg-type]
+
+    def test_entries_of_all_sizes_keep_their_octets_and_their_order(self, spool: Spool, client: redis.Redis) -> None:
+        large = self.LARGE
+        entries = [b"1", large, large + b"2", b"3", b"4", large + b"5", b"", large + b"6", large + b"7", b"8"]
+        ids = claim(spool, *entries)
+        assert client.exists(QUEUE) == 0
+        records = spool.take("w/1.0", ids).records
+        assert [record.payload or spool.payload(record.id) for record in records] == entries
+        assert [bool(record.payload) for record in records] == [0 < len(entry) < len(large) for entry in entries]
+        assert [record.size >= len(entry) for record, entry in zip(records, entries, strict=True)] == [True] * 10
+        assert self.beside(client) == 5
+
+    @pytest.mark.parametrize("keyed", [True, False])
+    def test_is_gone_when_its_mail_was_sent(self, spool: Spool, client: redis.Redis, keyed: bool) -> None:
+        spool.put("m", self.LARGE, keyed=keyed)
+        (record,) = spool.take("w/1.0", ["m"]).records
+        assert spool.payload("m") == self.LARGE
+        assert record.size == len(self.LARGE)
+        spool.step("w/1.0", [("m", Sent())], end=True)
+        assert self.beside(client) == 0
+        assert spool.payload("m") == b""
+        assert spool.put("m", self.LARGE) is not keyed
+
+    def test_too_large_for_a_mail_its_size_is_exact(self, client: redis.Redis) -> None:
+        spool = Spool(client, [QUEUE], largest=100_001)
+        ids = claim(spool, b"y" * 100_002, b"z" * 100_003, b"x" * 100_001)
+        records = spool.take("w/1.0", ids).records
+        assert [(record.payload, record.size) for record in records][:2] == [(b"", 100_002), (b"", 100_003)]
+        assert records[2].size <= 100_001
+
+    def test_of_refused_recipients_is_a_copy(self, spool: Spool, views: Views, client: redis.Redis) -> None:
+        spool.put("m", self.LARGE)
+        spool.take("w/1.0", ["m"])
+        refused = Failed("recipient_refused", "550 no", 550, ("a@x.org",))
+        spool.step("w/1.0", [("m", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
+        (letter,) = views.dead_letters()
+        assert letter.raw == self.LARGE
+        assert [mail.payload for _, _, mail in views.waiting(dead=True)] == [self.LARGE] * 2
+        assert self.beside(client) == 2
+        spool.drop([letter.id])
+        assert self.beside(client) == 1
+
+    def test_goes_back_to_its_list(self, spool: Spool, views: Views, client: redis.Redis) -> None:
+        claim(spool, b"1", self.LARGE, self.LARGE + b"2", b"3")
+        client.delete("mailworker:owners")
+        for _, mail_id, mail in reversed(views.waiting(dead=False)):
+            spool.give_back([(mail_id, mail.queue, mail.payload)])
+        assert client.lrange(QUEUE, 0, -1) == [b"3", self.LARGE + b"2", self.LARGE, b"1"]
+        assert client.keys("mailworker:mail:*") == client.keys("mailworker:payload:*") == []
