@@ -103,11 +103,7 @@ def _date(unix_seconds: int) -> bytes:
 
 def _content(body: bytes) -> tuple[bytes, bytes]:
     """The name of the transfer encoding, and the body in it."""
-    # One name for all the copies: two at most are alive at once.
-    if not body.count(b"\r\n") == body.count(b"\r") == body.count(b"\n"):
-        if b"\r" in body:
-            body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        body = body.replace(b"\n", b"\r\n")
+    body = _with_crlf(body)
     if not body.endswith(b"\r\n"):
         body += b"\r\n"  # also tells b2a_qp that its soft breaks are to be CRLF
     if body.isascii() and b"\0" not in body and _has_short_lines(body):
@@ -115,10 +111,23 @@ def _content(body: bytes) -> tuple[bytes, bytes]:
     return b"quoted-printable", b2a_qp(body, quotetabs=False, istext=True)
 
 
+def _with_crlf(body: bytes) -> bytes:
+    """Every line break as CRLF. Looks for single octets where it can: bytes finds them ten times as fast as pairs."""
+    if b"\r" not in body:
+        return body.replace(b"\n", b"\r\n")
+    lines = body.replace(b"\r", b"").replace(b"\n", b"\r\n")
+    if lines == body:
+        return body
+    del lines
+    # One name for all the copies: two at most are alive at once.
+    body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return body.replace(b"\n", b"\r\n")
+
+
 def _has_short_lines(body: bytes) -> bool:
     """True where every line fits into 998 octets; looks at the text in strides, not at each octet."""
-    begin = 0
-    while len(body) - begin > _LONGEST_LINE + 2:
+    begin, enough = 0, len(body) - _LONGEST_LINE - 2
+    while begin < enough:
         begin = body.rfind(b"\n", begin, begin + _LONGEST_LINE + 2) + 1
         if not begin:
             return False

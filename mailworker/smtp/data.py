@@ -7,6 +7,7 @@ stream of mails costs a round trip each. Without, every command waits for its re
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -29,6 +30,8 @@ from .transaction import (
     read_recipients,
     read_reset,
 )
+
+_DOT = re.compile(rb"\r\n\.")
 
 
 def one_by_one(connection: Connection, journal: Journal) -> None:
@@ -172,7 +175,9 @@ def _send(connection: Connection, journal: Journal, mail: Outgoing, opening: Ope
 
 def _stuffed(data: bytes) -> list[bytes]:
     """The content with its dots doubled and the dot behind it (RFC 5321, 4.5.2). No copy where there is no such dot."""
-    return [b"." if data.startswith(b".") else b"", data.replace(b"\r\n.", b"\r\n.."), b".\r\n"]
+    if _DOT.search(data):  # looks twice as fast as `replace` does
+        data = data.replace(b"\r\n.", b"\r\n..")
+    return [b"." if data.startswith(b".") else b"", data, b".\r\n"]
 
 
 def _write_content(connection: Connection, parts: list[bytes], size: int) -> Reply:
