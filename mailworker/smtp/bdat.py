@@ -10,7 +10,7 @@ from typing import Final
 
 from ..errors import SmtpError
 from ..retry import Verdict
-from .connection import Connection
+from .connection import LARGE, Connection
 from .replies import LATE, Reply
 from .transaction import (
     Journal,
@@ -67,7 +67,7 @@ class _Stream:
     def _run(self) -> None:
         more = True
         while more or self.under_way:
-            if more and len(self.under_way) <= self.connection.relay.window // 2:
+            while more and len(self.under_way) <= self.connection.relay.window // 2 and self._octets() < UNDER_WAY:
                 more = self._start()
             while self.under_way:
                 self._settle()
@@ -75,11 +75,11 @@ class _Stream:
                     break
 
     def _start(self) -> bool:
-        """Commits and writes what the window has room for. False when there is no more."""
+        """Commits and writes what the window has room for, large mails one by one. False when there is no more."""
         group: list[Outgoing] = []
-        size = sum(len(sent.mail.envelope.data) for sent in self.under_way)
+        size = 0
         more = True
-        while more and len(self.under_way) + len(group) < self.connection.relay.window and size < UNDER_WAY:
+        while more and len(self.under_way) + len(group) < self.connection.relay.window and size < LARGE:
             mail = next_mail(self.connection, self.journal, len(group))
             more = mail is not None
             if mail is not None:
@@ -88,6 +88,9 @@ class _Stream:
         if group:
             self._write(self.journal.commit(group))
         return more
+
+    def _octets(self) -> int:
+        return sum(len(sent.mail.envelope.data) for sent in self.under_way)
 
     def _write(self, mails: list[Outgoing]) -> None:
         parts: list[bytes] = []

@@ -255,8 +255,9 @@ def test_what_was_answered_before_the_connection_broke_counts() -> None:
     assert journal.given_back == ["m2"]
 
 
-def test_mails_of_which_nothing_left_are_given_back() -> None:
-    todo = [mail("large", data=LARGE * 50_000), *mails(3)]
+def test_mails_of_which_nothing_left_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailworker.smtp.bdat.LARGE", 1 << 30)  # so that the large mail has others in its write
+    todo = [mail("large", data=LARGE * 200_000), *mails(3)]
     with SmtpServer({"content": behave.reset}, buffer=65536) as server:
         journal = Journal(todo)
         broken(server, journal, window=4)
