@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib.util
 import logging
@@ -26,6 +27,8 @@ REQUIRED = {
     "task_serializer": "json",
 }
 """What the promises rest on; a site's own celeryconfig.py must not change these."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def create_app() -> Celery:
@@ -78,6 +81,16 @@ def _check(app: Celery) -> None:
 @signals.task_failure.connect
 def _child_lost(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
     lost.wake(sender.name, task_id, args, kwargs or {}, exception)
+
+
+@signals.worker_init.connect
+def _keep_freed_memory(**_: Any) -> None:
+    """The children, forked from here, inherit it. glibc gives memory back to the kernel at once and takes it again for
+    the next mail, page by page: of a mail of 1 MiB that was a third of the time. So 16 MiB are kept, at most."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # another C library has no such thing
+        mallopt(_M_TRIM_THRESHOLD, 16 * 1024 * 1024)
+        mallopt(_M_MMAP_THRESHOLD, 4 * 1024 * 1024)
 
 
 @signals.worker_process_init.connect
