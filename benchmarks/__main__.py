@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .chart import svg
-from .heavy import large, million
+from .heavy import large, line, million
 from .rows import Options, distance, loopback, pools
 from .single import call, idle, latency, start
 from .stage import ROOT, Failed, ended_politely
@@ -28,6 +28,7 @@ ROWS: Final[dict[str, Callable[[Options], Table]]] = {
     "idle": idle,
     "start": start,
     "large": large,
+    "line": line,
     "pools": pools,
     "million": million,
 }

@@ -25,6 +25,8 @@ class Manner:
     chunking: bool = True
     mails_per_connection: int = 0
     """After so many, MAIL is answered with 421 and the connection is closed; 0 for no limit."""
+    bandwidth: float = 0
+    """Octets a second that the line carries to the server, all connections together; 0 for no limit."""
 
 
 class Dialogue:

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Final
 
 from .contestants import all_contestants
+from .dialogue import Manner
 from .payloads import entry, token
 from .rows import Options, tell
 from .run import Load, Result, backlog, complaint, push, running
@@ -16,14 +17,26 @@ from .stage import Failed, memory
 from .table import Line, Table
 
 MEBIBYTE: Final = 1024 * 1024
+GIGABIT: Final = 125_000_000
+"""Octets a second."""
 FIRST: Final = 10_000
 
 
 def large(options: Options) -> Table:
     """Mails of 1 MiB, against a plain socket that writes the same octets to the same server."""
+    return _large("large", "Mails of 1 MiB, loopback", options, options.manner())
+
+
+def line(options: Options) -> Table:
+    """The same through a line of 1 Gbit/s, so that the network is what is full."""
+    manner = replace(options.manner(), bandwidth=GIGABIT)
+    return _large("line", "Mails of 1 MiB through a line of 1 Gbit/s", options, manner)
+
+
+def _large(name: str, title: str, options: Options, manner: Manner) -> Table:
     mails = 60 if options.quick else 200
-    names = options.chosen(["mailworker", "socket"])
-    load = Load(mails, options.manner(), options.processes, MEBIBYTE, options.append_only)
+    names = options.chosen(["mailworker", "loop", "socket"])
+    load = Load(mails, manner, options.processes, MEBIBYTE, options.append_only)
     results: dict[str, list[Result]] = {name: [] for name in names}
     for _ in range(options.runs):
         for name in names:
@@ -32,7 +45,7 @@ def large(options: Options) -> Table:
     peaks = [result.peak / MEBIBYTE for result in results.get("mailworker", []) if not result.failure]
     notes = [f"The largest process of the worker grew by {median(peaks):.1f} MiB at most."] if peaks else []
     raw = {name: [asdict(result) for result in results[name]] for name in names}
-    return Table("large", "Mails of 1 MiB, loopback", "MiB/s", lines, ("socket",), notes, raw)
+    return Table(name, title, "MiB/s", lines, ("loop", "socket"), notes, raw)
 
 
 def _mebibytes(result: Result) -> float | None:

@@ -67,8 +67,9 @@ class _Stream:
     def _run(self) -> None:
         more = True
         while more or self.under_way:
-            while more and len(self.under_way) <= self.connection.relay.window // 2 and self._octets() < UNDER_WAY:
-                more = self._start()
+            if len(self.under_way) <= self.connection.relay.window // 2:
+                while more and self._has_room():
+                    more = self._start()
             while self.under_way:
                 self._settle()
                 if not self.connection.replies.buffered:
@@ -89,8 +90,9 @@ class _Stream:
             self._write(self.journal.commit(group))
         return more
 
-    def _octets(self) -> int:
-        return sum(len(sent.mail.envelope.data) for sent in self.under_way)
+    def _has_room(self) -> bool:
+        octets = sum(len(sent.mail.envelope.data) for sent in self.under_way)
+        return len(self.under_way) < self.connection.relay.window and octets < UNDER_WAY
 
     def _write(self, mails: list[Outgoing]) -> None:
         parts: list[bytes] = []

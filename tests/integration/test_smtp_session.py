@@ -138,6 +138,17 @@ def test_never_more_than_a_window_of_mails_is_committed_and_unanswered(window: i
         assert len(server.mails) == 40
 
 
+def test_large_mails_leave_one_by_one_and_fill_the_window() -> None:
+    large = [mail(f"m{number}", data=b"x" * 99_998 + b"\r\n") for number in range(10)]
+    with SmtpServer() as server, closing(open_connection(relay_of(server, window=4))) as connection:
+        journal, under_way = Journal(large, window=4), []
+        journal.on_commit = lambda names: under_way.append(len(journal.committed) + len(names))
+        session.send(connection, journal)
+        assert under_way[:4] == [1, 2, 3, 4]
+        assert max(under_way) == 4
+        assert set(map(len, journal.commits)) == {1}
+
+
 def test_the_content_that_is_under_way_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailworker.smtp.bdat.UNDER_WAY", 250_000)
     large = [mail(f"m{number}", data=b"x" * 99_998 + b"\r\n") for number in range(10)]
