@@ -132,6 +132,8 @@ def all_contestants() -> dict[str, Contestant]:
                    missing=_absent("huey")),
         Contestant("socket", "a plain socket that writes the same octets", _single("plain_socket"), rate=5000,
                    entry=payloads.ticket, per_round_trip=3),
+        Contestant("courier", "takes finished mails from Redis and writes them to a plain socket; no safety",
+                   _single("courier"), rate=2000, entry=payloads.finished, per_round_trip=3),
         Contestant("php", "the old daemon's way: unserialize, Swiftmailer, a connection a mail", _php,
                    {"BENCH_SWIFTMAILER": _swiftmailer()}, rate=100, missing=_without_php(), per_round_trip=0.1),
     ]  # fmt: skip

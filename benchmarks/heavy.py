@@ -35,7 +35,7 @@ def line(options: Options) -> Table:
 
 def _large(name: str, title: str, options: Options, manner: Manner) -> Table:
     mails = 60 if options.quick else 200
-    names = options.chosen(["mailworker", "loop", "socket"])
+    names = options.chosen(["mailworker", "loop", "courier", "socket"])
     load = Load(mails, manner, options.processes, MEBIBYTE, options.append_only)
     results: dict[str, list[Result]] = {name: [] for name in names}
     for _ in range(options.runs):
@@ -45,7 +45,7 @@ def _large(name: str, title: str, options: Options, manner: Manner) -> Table:
     peaks = [result.peak / MEBIBYTE for result in results.get("mailworker", []) if not result.failure]
     notes = [f"The largest process of the worker grew by {median(peaks):.1f} MiB at most."] if peaks else []
     raw = {name: [asdict(result) for result in results[name]] for name in names}
-    return Table(name, title, "MiB/s", lines, ("loop", "socket"), notes, raw)
+    return Table(name, title, "MiB/s", lines, ("loop", "courier", "socket"), notes, raw)
 
 
 def _mebibytes(result: Result) -> float | None:

@@ -33,6 +33,23 @@ def ticket(name: str, size: int = BODY) -> bytes:
     return f"{name} {size}".encode()
 
 
+def finished(name: str, size: int = BODY) -> bytes:
+    """The mail as it goes to the relay, for those who build none."""
+    return finished_head(name) + finished_body(size)
+
+
+def finished_head(name: str) -> bytes:
+    return (
+        f"From: The Shop <shop@example.com>\r\nTo: Someone Else <{name}@example.com>\r\n"
+        f"Subject: Your order {name} is on its way\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+        f"Message-ID: <{name}@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    ).encode()
+
+
+def finished_body(size: int) -> bytes:
+    return str(mail("", size)["body"]).replace("\n", "\r\n").encode() + b"\r\n"
+
+
 def _serialize(value: object) -> bytes:
     if isinstance(value, dict):
         inner = b"".join(_serialize(key) + _serialize(item) for key, item in value.items())

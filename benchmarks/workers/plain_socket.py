@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import cache
 from typing import Final
 
-from ..payloads import mail
+from ..payloads import finished_body, finished_head
 from .common import QUEUE, connect, fork
 from .prototype import Session
 
 WINDOW: Final = 4
-_HEAD: Final = (
-    "From: The Shop <shop@example.com>\r\nTo: Someone Else <{token}@example.com>\r\n"
-    "Subject: Your order {token} is on its way\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
-    "Message-ID: <{token}.{pid}@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-)
-
-
-@cache
-def body(size: int) -> bytes:
-    return str(mail("", size)["body"]).replace("\n", "\r\n").encode() + b"\r\n"
+body = cache(finished_body)
 
 
 def write(session: Session, tickets: list[bytes]) -> None:
     for ticket in tickets:
         token, _, size = ticket.decode().partition(" ")
-        head = _HEAD.format(token=token, pid=os.getpid()).encode()
+        head = finished_head(token)
         octets = body(int(size))
         commands = f"MAIL FROM:<shop@example.com>\r\nRCPT TO:<{token}@example.com>\r\n"
         session.socket.sendall(f"{commands}BDAT {len(head) + len(octets)} LAST\r\n".encode() + head)
