@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from .chart import svg
 from .heavy import large, line, million
-from .rows import Options, distance, loopback, pools
+from .rows import Options, distance, loopback, pools, wide
 from .single import call, idle, latency, start
 from .stage import ROOT, Failed, ended_politely
 from .table import Table, markdown
@@ -30,11 +30,12 @@ ROWS: Final[dict[str, Callable[[Options], Table]]] = {
     "large": large,
     "line": line,
     "pools": pools,
+    "wide": wide,
     "million": million,
 }
 CHART: Final = ROOT / "docs" / "performance.svg"
 CHARTED: Final = ("loopback", "distance", "pools")
-ONLY_WHEN_ASKED: Final = ("pools", "million")
+ONLY_WHEN_ASKED: Final = ("pools", "wide", "million")
 QUICK: Final = ("loopback", "distance", "latency", "delay")
 
 

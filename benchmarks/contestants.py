@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from . import payloads
+from .dialogue import Manner
 from .stage import Server, Sink
 
 QUEUE: Final = "queue:email"
@@ -34,9 +35,11 @@ class Contestant:
     per_round_trip: float = 0.25
     """Mails that one connection delivers in one round trip."""
 
-    def expected_rate(self, round_trip: float, processes: int = 5) -> float:
-        far = self.per_round_trip * processes / round_trip if round_trip else self.rate
-        return min(self.rate, far)
+    def expected_rate(self, manner: Manner, processes: int = 5) -> float:
+        if not manner.round_trip:
+            return self.rate
+        most = 0.25 if not manner.pipelining else 1 if not manner.chunking else self.per_round_trip
+        return min(self.rate, min(self.per_round_trip, most) * processes / manner.round_trip)
 
 
 def environment(contestant: Contestant, server: Server, sink: Sink) -> dict[str, str]:
@@ -63,8 +66,9 @@ def _feed(name: str) -> list[str]:
     return _python(_worker("feed"), name)
 
 
-def _mailworker(processes: int) -> Commands:
-    return [_python("celery", "-A", "mailworker", "worker", "-l", "WARNING", "-c", str(processes))]
+def _mailworker(pool: str) -> Callable[[int], Commands]:
+    head = ("-A", "mailworker", "worker", "-l", "WARNING", "-P", pool, "-c")
+    return lambda processes: [_python("celery", *head, str(processes))]
 
 
 def _single(name: str) -> Callable[[int], Commands]:
@@ -117,9 +121,13 @@ def _swiftmailer() -> str:
 def all_contestants() -> dict[str, Contestant]:
     window = {"MAILWORKER_SMTP_WINDOW": "16"}
     contestants = [
-        Contestant("mailworker", "`celery -A mailworker worker`", _mailworker, rate=4000, per_round_trip=3),
-        Contestant("mailworker-w16", "the same with `MAILWORKER_SMTP_WINDOW=16`", _mailworker, window,
+        Contestant("mailworker", "`celery -A mailworker worker`", _mailworker("prefork"), rate=4000, per_round_trip=3),
+        Contestant("mailworker-w16", "the same with `MAILWORKER_SMTP_WINDOW=16`", _mailworker("prefork"), window,
                    rate=4000, per_round_trip=10),
+        Contestant("mailworker-threads", "the same with `-P threads`: one process", _mailworker("threads"),
+                   rate=2000, per_round_trip=3),
+        Contestant("mailworker-gevent", "the same with `-P gevent`: one process", _mailworker("gevent"),
+                   rate=2000, per_round_trip=3, missing=_absent("gevent")),
         Contestant("loop", "BRPOP, `EmailMessage`, warm smtplib; no safety", _single("loop"), rate=550),
         Contestant("prototype", "RPOP of many, MIME by hand, pipelined DATA; no safety", _single("prototype"),
                    rate=6000, per_round_trip=0.45),

@@ -47,9 +47,28 @@ def loopback(options: Options) -> Table:
 
 
 def distance(options: Options) -> Table:
-    names = ["mailworker", "mailworker-w16", "loop", *([] if options.quick else ["prototype"])]
+    others = ["prototype", "mailworker-threads", "mailworker-gevent"]
+    names = ["mailworker", "mailworker-w16", "loop", *([] if options.quick else others)]
     title = f"A backlog through a round trip of {options.round_trip * 1000:g} ms"
     return _compare("distance", title, names, options, options.round_trip)
+
+
+def wide(options: Options) -> Table:
+    """A hundred connections in one process, against processes of one connection each."""
+    everyone = all_contestants()
+    sizes = {"mailworker": 20, "mailworker-threads": 100, "mailworker-gevent": 100}
+    chosen = [everyone[name] for name in options.chosen(list(sizes))]
+    present = [who for who in chosen if not who.missing]
+    results: dict[str, list[Result]] = {who.name: [] for who in present}
+    for _ in range(options.runs):
+        for who in present:
+            load = _load(who, replace(options, processes=sizes[who.name]), options.round_trip)
+            results[who.name].append(tell(backlog(who, load)))
+    lines = [replace(_line(who.name, results[who.name]), note=f"`-c {sizes[who.name]}`") for who in present]
+    notes = [note for who in present for note in _costs(who.name, results[who.name])]
+    raw = {key: [asdict(result) for result in values] for key, values in results.items()}
+    title = f"Many connections through a round trip of {options.round_trip * 1000:g} ms"
+    return Table("wide", title, "mails/s", lines, (lines[0].name,), notes, raw)
 
 
 def pools(options: Options) -> Table:
@@ -87,7 +106,7 @@ def _compare(name: str, title: str, names: Sequence[str], options: Options, roun
 
 def _load(who: Contestant, options: Options, round_trip: float) -> Load:
     """As many mails as it should send in the time, no more than the whole backlog."""
-    expected = who.expected_rate(round_trip, options.processes) * options.seconds
+    expected = who.expected_rate(options.manner(round_trip), options.processes) * options.seconds
     mails = min(options.mails, max(options.processes * 4, round(expected)))
     if not round_trip and not options.quick and who.rate > 1000:
         mails = options.mails

@@ -188,8 +188,12 @@ def test_the_module_of_each_contestant_is_there(name: str) -> None:
 
 def test_a_far_server_bounds_the_expected_rate_by_its_round_trips() -> None:
     loop = all_contestants()["loop"]
-    assert loop.expected_rate(0) == loop.rate
-    assert loop.expected_rate(0.04, processes=5) == pytest.approx(31.25)
+    assert loop.expected_rate(Manner()) == loop.rate
+    assert loop.expected_rate(Manner(0.04), processes=5) == pytest.approx(31.25)
+    mailworker = all_contestants()["mailworker"]
+    assert mailworker.expected_rate(Manner(0.04), processes=5) == pytest.approx(375)
+    assert mailworker.expected_rate(Manner(0.04, chunking=False), processes=5) == pytest.approx(125)
+    assert mailworker.expected_rate(Manner(0.04, pipelining=False), processes=5) == pytest.approx(31.25)
 
 
 # What is drawn and planned.
