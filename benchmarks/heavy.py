@@ -39,8 +39,8 @@ def _large(name: str, title: str, options: Options, manner: Manner) -> Table:
     load = Load(mails, manner, options.processes, MEBIBYTE, options.append_only)
     results: dict[str, list[Result]] = {name: [] for name in names}
     for _ in range(options.runs):
-        for name in names:
-            results[name].append(tell(backlog(all_contestants()[name], load)))
+        for who in names:
+            results[who].append(tell(backlog(all_contestants()[who], load)))
     lines = [Line(name, [_mebibytes(result) for result in results[name]], f"{mails} mails") for name in names]
     peaks = [result.peak / MEBIBYTE for result in results.get("mailworker", []) if not result.failure]
     notes = [f"The largest process of the worker grew by {median(peaks):.1f} MiB at most."] if peaks else []

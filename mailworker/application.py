@@ -47,7 +47,7 @@ def create_app() -> Celery:
             raise
         sys.exit(f"mailworker: {error}")
     app.steps["worker"].add(Watcher)
-    broker.outlive_redis()
+    broker.repair()
     logging.getLogger(privacy.Discretion.LOGGER).addFilter(privacy.Discretion())
     if "flower.command" in sys.modules:  # on Celery's command line, which loads it
         from . import flower  # noqa: PLC0415 - nobody else needs it

@@ -1,5 +1,7 @@
-"""Takes finished mails from Redis and writes them to a plain socket: no building, no safety. What passing octets from one
-to the other costs; the bound of large mails where nothing else is in the way."""
+"""Takes finished mails from Redis and writes them to a plain socket: no building, no safety.
+
+What passing octets from one to the other costs; the bound of large mails where nothing else is in the way.
+"""
 
 from __future__ import annotations
 
