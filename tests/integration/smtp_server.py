@@ -208,8 +208,8 @@ class SmtpServer:
 
     `users` maps names to passwords: then MAIL without a login is 530. `round_trip` delays every reply by so many
     seconds without holding up the next one. `pace` is "grouped" (replies leave together when nothing more is to be
-    read), "each" or "octets". `buffer` is the size of the socket's buffers. `mails` and `lines` stay empty without
-    `record`.
+    read), "each", "octets", or "nagle" (each waits for the acknowledgement of the last). `buffer` is the size of
+    the socket's buffers. `mails` and `lines` stay empty without `record`.
     """
 
     def __init__(
@@ -297,7 +297,7 @@ class SmtpServer:
         with contextlib.suppress(OSError):
             while not self.over.is_set():
                 sock, _ = self._listener.accept()
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self.pace != "nagle")
                 self.connections += 1
                 if not self.record:
                     self.sessions = [session for session in self.sessions if session.thread.is_alive()]

@@ -507,3 +507,16 @@ def test_an_envelope_may_begin_with_a_dot_and_be_nothing_but_dots() -> None:
         with SmtpServer(extensions=extensions) as server:
             send_all(server, [Outgoing("x", Envelope("a@test", ("b@test",), data)), mail("y")])
             assert [item.data for item in server.mails] == [data, mail("y").envelope.data]
+
+
+def test_a_relay_whose_replies_wait_for_our_acknowledgement_does_not_wait_long() -> None:
+    """One whose kernel sends a second small reply only when the first was acknowledged (RFC 896), as Postfix's does.
+
+    Linux acknowledges after 40 ms where it was not told to hurry: 2 s for these fifty windows.
+    """
+    with SmtpServer(pace="nagle") as server, closing(open_connection(relay_of(server, window=4))) as connection:
+        begun = time.monotonic()
+        send(connection, mails(200))
+        elapsed = time.monotonic() - begun
+    assert len(server.mails) == 200
+    assert elapsed < 1
