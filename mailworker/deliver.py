@@ -210,6 +210,9 @@ class _Batch:
         self._forget(mail.id)
         self.todo.appendleft(mail)
 
+    def withdraw(self, mail: Outgoing) -> None:
+        self._committed.discard(mail.id)
+
     def _relay_is_back(self) -> None:
         try:
             if self.office.spool.relay_works():

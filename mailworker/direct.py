@@ -61,6 +61,9 @@ class _OneMail:
     def again(self, mail: Outgoing) -> None:
         self.todo = mail
 
+    def withdraw(self, mail: Outgoing) -> None:
+        """It has no verdict anyway."""
+
 
 def _raise_unless_sent(verdict: Verdict | None, envelope: mime.Envelope) -> None:
     if verdict is None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from ..errors import SmtpError
 from ..mime import Envelope
 from ..retry import Verdict
-from .connection import Connection
+from .connection import LARGE, Connection
 from .replies import Reply
 from .transaction import (
     Journal,
@@ -31,6 +34,10 @@ from .transaction import (
     read_reset,
 )
 
+AT_ONCE: Final = 0.005
+"""Seconds of mails that are committed at once. Where the relay takes several in that time, the journal is not asked
+for each; where it is slow, no mail is committed long before it leaves."""
+
 _DOT = re.compile(rb"\r\n\.")
 
 
@@ -40,28 +47,74 @@ def one_by_one(connection: Connection, journal: Journal) -> None:
     Raises `SmtpError`; then a committed mail without a verdict is in doubt. Returns with the connection closed where
     the journal forbids a mail that the relay waits for: there is no other way out of DATA.
     """
-    opened = _open_next(connection, journal)
-    while opened is not None:
-        mail, opening = opened
-        if not opening.ready:
-            _refused(connection, journal, mail, opening)
-            opened = _open_next(connection, journal)
-        elif journal.commit([mail]):
-            opened = _send(connection, journal, mail, opening)
-        else:
-            connection.close(polite=False)
-            opened = None
+    ahead = _Ahead(connection, journal)
+    try:
+        opened = _open_next(connection, ahead)
+        while opened is not None:
+            mail, opening = opened
+            if not opening.ready:
+                _refused(connection, journal, mail, opening)
+                opened = _open_next(connection, ahead)
+            elif ahead.commit(mail):
+                opened = _send(connection, ahead, mail, opening)
+            else:
+                connection.close(polite=False)
+                opened = None
+    finally:
+        ahead.give_back()
+
+
+class _Ahead:
+    """The journal's mails one by one, and those of them that are committed before their turn."""
+
+    def __init__(self, connection: Connection, journal: Journal) -> None:
+        self.connection = connection
+        self.journal = journal
+        self._waiting: deque[Outgoing] = deque()
+        self._committed: set[str] = set()
+        self._at = time.monotonic()
+
+    def next(self) -> Outgoing | None:
+        return self._waiting.popleft() if self._waiting else next_mail(self.connection, self.journal)
+
+    def commit(self, mail: Outgoing) -> bool:
+        """True where its content may leave. Commits with it those behind it that leave within a few ms, too."""
+        if mail.id in self._committed:
+            return True
+        group = [mail]
+        size, most = len(mail.envelope.data), self._most()
+        while len(group) < most and size < LARGE:
+            follower = next_mail(self.connection, self.journal, len(group) - 1)
+            if follower is None:
+                break
+            group.append(follower)
+            size += len(follower.envelope.data)
+        allowed = self.journal.commit(group)
+        self._at = time.monotonic()
+        self._committed = {one.id for one in allowed}
+        self._waiting.extend(one for one in allowed if one is not mail)
+        return mail.id in self._committed
+
+    def _most(self) -> int:
+        """As many as went in that time of late, up to the window."""
+        pace = (time.monotonic() - self._at) / max(1, len(self._committed))
+        return min(self.connection.relay.window, int(AT_ONCE / max(pace, 1e-6)))
+
+    def give_back(self) -> None:
+        """What waits here did not begin to leave."""
+        give_back(self.journal, self._waiting)
+        self._waiting.clear()
 
 
 _Opened = tuple[Outgoing, Opening]
 
 
-def _open_next(connection: Connection, journal: Journal) -> _Opened | None:
-    mail = next_mail(connection, journal)
+def _open_next(connection: Connection, ahead: _Ahead) -> _Opened | None:
+    mail = ahead.next()
     if mail is None:
         return None
     reset, lines = begin(connection, mail.envelope)
-    with _not_its_fault(journal, mail):
+    with _not_its_fault(ahead, mail):
         if not connection.pipelining:
             return mail, _ask(connection, lines, reset)
         group = _group(lines)
@@ -70,13 +123,17 @@ def _open_next(connection: Connection, journal: Journal) -> _Opened | None:
 
 
 @contextlib.contextmanager
-def _not_its_fault(journal: Journal, mail: Outgoing | None) -> Iterator[None]:
-    """Gives back a mail that is not committed when the relay says that it ends the session."""
+def _not_its_fault(ahead: _Ahead, mail: Outgoing | None) -> Iterator[None]:
+    """No content of this mail has left. Gives it back when the relay says that it ends the session."""
     try:
         yield
-    except SmtpError as error:
-        if error.code and mail is not None:
-            journal.again(mail)
+    except BaseException as error:
+        ahead.give_back()
+        if mail is not None:
+            if isinstance(error, SmtpError) and error.code:
+                ahead.journal.again(mail)
+            else:
+                ahead.journal.withdraw(mail)
         raise
 
 
@@ -147,30 +204,32 @@ def _refused(connection: Connection, journal: Journal, mail: Outgoing, opening: 
         connection.reply("DATA")
 
 
-def _send(connection: Connection, journal: Journal, mail: Outgoing, opening: Opening) -> _Opened | None:
+def _send(connection: Connection, ahead: _Ahead, mail: Outgoing, opening: Opening) -> _Opened | None:
     """The content and, where the relay can do that, the opening of the next mail with it."""
+    journal = ahead.journal
     parts = _stuffed(mail.envelope.data)
     size = sum(map(len, parts))
     connection.clean = True  # the dot ends the transaction, whatever the reply (RFC 5321, 4.1.1.4)
-    following = next_mail(connection, journal) if connection.pipelining else None
+    following = ahead.next() if connection.pipelining else None
     reset = False
     if following is not None:
         reset, lines = begin(connection, following.envelope)
         parts.append(_group(lines))
     try:
         final = _write_content(connection, parts, size)
-    except SmtpError:
-        if connection.written < size:
+    except BaseException as error:
+        if isinstance(error, SmtpError) and connection.written < size:
             journal.done(mail, Verdict((), None, "content"))
+        ahead.give_back()
         give_back(journal, [following] if following else [])
         raise
     journal.done(mail, Verdict(opening.recipients, final, "message"))
-    with _not_its_fault(journal, following):
+    with _not_its_fault(ahead, following):
         if connection.good_bye:
             raise SmtpError("message", final.code, final.text)
         if following is not None:
             return following, _read_opening(connection, following.envelope, reset)
-    return _open_next(connection, journal)
+    return _open_next(connection, ahead)
 
 
 def _stuffed(data: bytes) -> list[bytes]:

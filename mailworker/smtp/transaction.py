@@ -35,6 +35,9 @@ class Journal(Protocol):
     def again(self, mail: Outgoing) -> None:
         """This mail was certainly not sent, committed or not, and is not to blame: it comes again from `next`."""
 
+    def withdraw(self, mail: Outgoing) -> None:
+        """This mail was certainly not sent, committed or not; whether it is to blame is not for the session to say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:

@@ -80,6 +80,10 @@ class Journal:
         self.given_back.append(mail.id)
         self.todo.appendleft(mail)
 
+    def withdraw(self, mail: Outgoing) -> None:
+        assert mail.id in self.handed_out
+        self.committed.pop(mail.id, None)
+
     @property
     def in_doubt(self) -> list[str]:
         return list(self.committed)

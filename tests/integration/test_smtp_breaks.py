@@ -28,6 +28,12 @@ EITHER = [behave.close, behave.reset]
 LARGE = b"x" * 78 + b"\r\n"
 
 
+@pytest.fixture(autouse=True, params=[0, 60], ids=["alone", "together"])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without CHUNKING: each mail committed when its turn comes, and a window of them at once."""
+    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", request.param)
+
+
 def broken(server: SmtpServer, journal: Journal, **values: object) -> tuple[SmtpError, Connection]:
     connection = open_connection(relay_of(server, **values))
     with pytest.raises(SmtpError) as caught:

@@ -161,6 +161,35 @@ def test_the_content_that_is_under_way_is_bounded_too(monkeypatch: pytest.Monkey
         assert set(map(len, journal.commits)) == {1}
 
 
+@pytest.mark.parametrize(("seconds", "sizes"), [(60, [3, 3, 3, 1]), (0, [1] * 10)], ids=["fast", "slow"])
+@pytest.mark.parametrize("extensions", [PIPELINED, STEP_BY_STEP], ids=["pipelined", "steps"])
+def test_mails_that_a_relay_takes_fast_are_committed_together(
+    extensions: tuple[str, ...], seconds: float, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", seconds)
+    with (
+        SmtpServer(extensions=extensions) as server,
+        closing(open_connection(relay_of(server, window=3))) as connection,
+    ):
+        journal = Journal(mails(10), window=3)
+        session.send(connection, journal)
+        assert ids(server) == [f"m{number}" for number in range(10)]
+    assert list(map(len, journal.commits)) == sizes
+
+
+@pytest.mark.parametrize("extensions", [PIPELINED, STEP_BY_STEP], ids=["pipelined", "steps"])
+def test_a_large_mail_is_committed_without_those_behind_it(
+    extensions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", 60)
+    large = [mail(f"m{number}", data=b"x" * 99_998 + b"\r\n") for number in range(4)]
+    with SmtpServer(extensions=extensions) as server, closing(open_connection(relay_of(server))) as connection:
+        journal = Journal(large)
+        session.send(connection, journal)
+        assert len(server.mails) == 4
+    assert set(map(len, journal.commits)) == {1}
+
+
 @WAYS
 def test_a_mail_is_committed_before_its_content_leaves_and_no_sooner(extensions: tuple[str, ...]) -> None:
     contents: list[set[str]] = []
@@ -178,15 +207,19 @@ def test_a_mail_is_committed_before_its_content_leaves_and_no_sooner(extensions:
         assert answers == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("seconds", [60, 0], ids=["together", "alone"])
 @WAYS
-def test_a_mail_whose_commit_is_refused_does_not_leave(extensions: tuple[str, ...]) -> None:
+def test_a_mail_whose_commit_is_refused_does_not_leave(
+    extensions: tuple[str, ...], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Somebody else has taken it over. Where DATA is open there is no way back but to close."""
+    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", seconds)
     with SmtpServer(extensions=extensions) as server:
         connection = open_connection(relay_of(server))
         journal = Journal(mails(5))
         journal.forbidden = {"m2"}
         session.send(connection, journal)
-        if extensions == STREAMING:
+        if extensions == STREAMING or seconds:  # refused before its turn came
             assert not connection.broken
         else:
             assert connection.broken
@@ -254,7 +287,10 @@ def test_a_mail_whose_content_is_refused_says_so_and_the_next_goes_well(extensio
 
 @pytest.mark.parametrize("extensions", [PIPELINED, STEP_BY_STEP])
 @pytest.mark.parametrize("code", [451, 554])
-def test_a_mail_whose_data_is_refused_says_so_and_the_next_goes_well(extensions: tuple[str, ...], code: int) -> None:
+def test_a_mail_whose_data_is_refused_says_so_and_the_next_goes_well(
+    extensions: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", 0)
     with SmtpServer({"DATA": at(2, answer(code))}, extensions=extensions) as server:
         journal = send_all(server, mails(5))
         assert ids(server) == ["m0", "m2", "m3", "m4"]
@@ -263,8 +299,9 @@ def test_a_mail_whose_data_is_refused_says_so_and_the_next_goes_well(extensions:
     assert journal.commits == [["m0"], ["m2"], ["m3"], ["m4"]]
 
 
-def test_a_relay_that_waits_for_a_message_to_nobody_gets_a_lone_dot() -> None:
+def test_a_relay_that_waits_for_a_message_to_nobody_gets_a_lone_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 2920, 3.1: with PIPELINING, 354 may come though all recipients were refused."""
+    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", 0)
 
     def go_ahead(session: Session, argument: str) -> bytes | None:
         if session.recipients:
