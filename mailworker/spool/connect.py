@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import redis
@@ -33,3 +34,34 @@ def connect(url: str, timeout: float = 10) -> redis.Redis:
     login = {"username": behind.user or None, "password": behind.password or None, "ssl": behind.tls}
     client: redis.Redis = finder.master_for(behind.master, db=behind.database, **login)
     return client
+
+
+class Caller:
+    """Runs commands over connections of the client's pool, and keeps them.
+
+    A pool takes a lock, looks at the socket and counts, before and after each command: a third of the CPU of a short
+    script. Raises what the client would. That a connection was closed meanwhile is found out by the command itself, so
+    this is for those that may be repeated.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._pool = client.connection_pool
+        self._kept: deque[Any] = deque()
+
+    def __call__(self, *command: Any) -> Any:
+        try:
+            connection = self._kept.pop()
+        except IndexError:
+            connection = self._pool.get_connection()
+        try:
+            connection.send_command(*command)
+            answer = connection.read_response()
+        except redis.ResponseError:
+            self._kept.append(connection)
+            raise
+        except BaseException:  # a time limit, too: an answer still to come must not be the next command's
+            connection.disconnect()
+            self._pool.release(connection)  # which knows where to connect now
+            raise
+        self._kept.append(connection)
+        return answer

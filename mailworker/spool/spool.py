@@ -15,6 +15,7 @@ import redis
 
 from ..errors import SpoolError
 from ..retry import Deferred, Failed, Held, Outcome, Returned, Sent
+from .connect import Caller
 
 RING_PATIENCE_MS: Final = 45_000
 """A doorbell that is not answered in this time is rung again."""
@@ -107,6 +108,7 @@ class Spool:
         in_doubt: str = "resend", largest: int = 25 * 1024 * 1024,
     ) -> None:  # fmt: skip
         self.client = client
+        self._call = Caller(client)
         self.queues = list(queues)
         self.prefix = prefix
         self.batch = batch
@@ -226,6 +228,8 @@ class Spool:
 
         def run() -> Any:
             try:
+                if repeat:
+                    return self._call("EVALSHA", digest, len(keys), *keys, *arguments)
                 return self.client.evalsha(digest, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:
                 return self.client.eval(text, len(keys), *keys, *arguments)
