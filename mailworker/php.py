@@ -64,63 +64,60 @@ def unserialize(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int]:
 
 # The common entry: a few strings, and one level of arrays of strings. A quarter of the cost of a mail was to scan it.
 
-_PLAIN_ENTRIES: Final = 64
-
-
-class _NotPlainError(Exception):
-    """The text is something else, right or wrong: the scan will tell."""
+_PLAIN_STRING = rb's:[0-9]{1,9}:"[^"]*";'
+_PLAIN = re.compile(rb"a:([0-9]{1,2}):\{")
+_PLAIN_FIELD = re.compile(
+    rb's:([0-9]{1,2}):"([A-Za-z_]+)";'
+    rb'(?:s:([0-9]{1,9}):"|N;|a:([0-9]{1,2}):\{((?:(?:'
+    + _PLAIN_STRING
+    + rb"|i:[0-9]{1,9};)(?:"
+    + _PLAIN_STRING
+    + rb"|N;)){0,64}+)\})"
+)
+_PLAIN_ITEM = re.compile(rb'(?:s:([0-9]{1,9}):"([^"]*)";|i:([0-9]{1,9});)(?:s:([0-9]{1,9}):"([^"]*)";|N;)')
 
 
 def _plain(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int] | None:
-    try:
-        fields, end = _plain_array(data, 0, levels=2)
-    except (_NotPlainError, IndexError):
+    """None where the text is something else, right or wrong: the scan will tell."""
+    head = _PLAIN.match(data)
+    if head is None:
         return None
-    return {key: value for key, value in fields.items() if key in wanted}, end
-
-
-def _plain_array(data: bytes, position: int, levels: int) -> tuple[dict[Key, Value], int]:
-    count, position = _plain_number(data, position, b"a:", b":{")
-    if count > _PLAIN_ENTRIES:
-        raise _NotPlainError
+    position = head.end()
     fields: dict[Key, Value] = {}
-    for _ in range(count):
-        key: Key
-        if data[position] == 0x69:  # i
-            key, position = _plain_number(data, position, b"i:", b";")
-        else:
-            text, position = _plain_string(data, position)
-            key = array_key(text)
-        letter = data[position]
-        if letter == 0x73:  # s
-            fields[key], position = _plain_string(data, position)
-        elif letter == 0x61 and levels > 1:  # a
-            fields[key], position = _plain_array(data, position, levels - 1)
-        elif data.startswith(b"N;", position):
-            fields[key], position = None, position + 2
-        else:
-            raise _NotPlainError
-    if data[position] != 0x7D:  # }
-        raise _NotPlainError
-    return fields, position + 1
+    for _ in range(int(head[1])):
+        field = _PLAIN_FIELD.match(data, position)
+        if field is None:
+            return None
+        size, name, text, count, items = field.groups()
+        position = field.end()
+        value: Value = None
+        if text is not None:
+            end = position + int(text)
+            if data[end : end + 2] != b'";':
+                return None
+            value = data[position:end]
+            position = end + 2
+        elif count is not None:
+            value = _plain_array(items, int(count))
+            if value is None:
+                return None
+        if int(size) != len(name):
+            return None
+        if name in wanted:
+            fields[name] = value
+    return (fields, position + 1) if data[position : position + 1] == b"}" else None
 
 
-def _plain_string(data: bytes, position: int) -> tuple[bytes, int]:
-    size, begin = _plain_number(data, position, b"s:", b':"')
-    end = begin + size
-    if data[end : end + 2] != b'";':
-        raise _NotPlainError
-    return data[begin:end], end + 2
-
-
-def _plain_number(data: bytes, position: int, before: bytes, behind: bytes) -> tuple[int, int]:
-    if not data.startswith(before, position):
-        raise _NotPlainError
-    end = data.find(behind, position + 2, position + 14)
-    digits = data[position + 2 : end]
-    if end < 0 or not digits.isdigit():
-        raise _NotPlainError
-    return int(digits), end + len(behind)
+def _plain_array(items: bytes, count: int) -> dict[Key, Value] | None:
+    found = _PLAIN_ITEM.findall(items)
+    if len(found) != count:
+        return None
+    array: dict[Key, Value] = {}
+    for key_size, key, number, size, text in found:
+        if (key_size and int(key_size) != len(key)) or (size and int(size) != len(text)):
+            return None
+        array[array_key(key) if key_size else int(number)] = text if size else None
+    return array
 
 
 def _syntax(offset: int, size: int) -> Unsendable:
