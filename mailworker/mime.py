@@ -33,7 +33,9 @@ _ENCODED_WORD = re.compile(
 _DOT_ATOM = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MANY_BLANKS = b" " * 64
-_FIELD = re.compile(rb"(?:Subject|From|To|Date|Message-ID|MIME-Version|Content-[A-Za-z-]+): ")
+_HEAD = re.compile(
+    rb"(?:(?=[^\r\n\0]{1,998}+\r\n)(?:(?:Subject|From|To|Date|Message-ID): | (?=[^\S\r\n]*+[^\s]))[^\r\n]*+\r\n)++"
+)
 
 _FOLD_AT: Final = 76
 _LONGEST_LINE: Final = 998
@@ -231,7 +233,5 @@ def _phrase(name: bytes) -> bytes:
 
 def _check(head: bytes) -> None:
     """What was built is looked at once more: a header that nobody meant is worse than a dead letter."""
-    for line in head.removesuffix(b"\r\n").split(b"\r\n"):
-        known = line[:1] == b" " or _FIELD.match(line)
-        if not known or len(line) > 998 or b"\r" in line or b"\n" in line or b"\0" in line or not line.strip():
-            raise Unsendable("unbuildable", "its headers cannot be written as RFC 5322 wants them")
+    if not _HEAD.fullmatch(head):
+        raise Unsendable("unbuildable", "its headers cannot be written as RFC 5322 wants them")
