@@ -272,8 +272,6 @@ class _Batch:
         envelope = mime.build(email, self.office.sender, f"{record.origin}@{domain}", record.at)
         if record.recipients is not None:
             envelope = envelope.only(record.recipients)
-        if record.payload:
-            self.records[record.id] = replace(record, payload=b"")  # it is in the envelope now
         return Outgoing(record.id, envelope)
 
     def _payload(self, record: Record) -> bytes:

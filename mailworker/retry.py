@@ -92,6 +92,8 @@ def decide(
     `chance` is a random number from 0 to 1: the jitter.
     """
     final = verdict.final
+    if final is not None and final.positive and all(reply.positive for reply in verdict.recipients):
+        return Sent()
     delay = back_off(attempt, policy, chance)
     left = policy.max_age - age
     if final is None:
