@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ..errors import SmtpError
@@ -42,6 +43,15 @@ class Reply:
     @property
     def transient(self) -> bool:
         return 400 <= self.code < 500
+
+
+@lru_cache(maxsize=32)
+def _of_one_line(line: bytes) -> Reply | None:
+    """None where the reply has more lines, or this is none. Most relays say the same to every MAIL and RCPT."""
+    match = _LINE.fullmatch(line)
+    if match is None or match[2] == b"-":
+        return None
+    return Reply(int(match[1]), match[3].decode("utf-8", "backslashreplace"))
 
 
 class ReplyReader:
@@ -95,10 +105,14 @@ class ReplyReader:
         Raises `SmtpError` with code 0 when the relay closes, is late, or answers what is not SMTP.
         """
         deadline = time.monotonic() + seconds
+        line = self._line(phase, deadline)
+        reply = _of_one_line(line)
+        return self._of_more_lines(line, phase, deadline) if reply is None else reply
+
+    def _of_more_lines(self, line: bytes, phase: str, deadline: float) -> Reply:
         lines: list[str] = []
         size = 0
         while True:
-            line = self._line(phase, deadline)
             size += len(line)
             match = _LINE.fullmatch(line)
             if match is None or size > MAX_REPLY:
@@ -106,6 +120,7 @@ class ReplyReader:
             lines.append(match[3].decode("utf-8", "backslashreplace"))
             if match[2] != b"-":
                 return Reply(int(match[1]), "\n".join(lines))
+            line = self._line(phase, deadline)
 
     def _line(self, phase: str, deadline: float) -> bytes:
         searched = 0
