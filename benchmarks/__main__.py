@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from .chart import svg
 from .heavy import large, line, million
-from .rows import Options, distance, loopback, pools, wide
+from .rows import Options, distance, loopback, pools, postfix, wide
 from .single import call, idle, latency, start
 from .stage import ROOT, Failed, ended_politely
 from .table import Table, markdown
@@ -23,6 +23,7 @@ RESULTS: Final = Path(__file__).parent / "results"
 ROWS: Final[dict[str, Callable[[Options], Table]]] = {
     "loopback": loopback,
     "distance": distance,
+    "postfix": postfix,
     "latency": latency,
     "delay": call,
     "idle": idle,

@@ -11,6 +11,7 @@ from typing import Final
 from .contestants import Contestant, all_contestants
 from .dialogue import Manner
 from .payloads import BODY
+from .postfix import missing
 from .run import Load, Result, backlog
 from .table import Line, Table
 
@@ -53,6 +54,16 @@ def distance(options: Options) -> Table:
     return _compare("distance", title, names, options, options.round_trip)
 
 
+def postfix(options: Options) -> Table:
+    """Into a real relay, which writes each mail to disk before it answers."""
+    title = "A backlog into a real Postfix, loopback"
+    problem = missing()
+    if problem:
+        return Table("postfix", title, "mails/s", [], notes=[f"Left out: {problem}."])
+    names = ["mailworker", "loop", "prototype", "celery"]
+    return _compare("postfix", title, names, replace(options, mails=options.mails // 5), 0, into_postfix=True)
+
+
 def wide(options: Options) -> Table:
     """A hundred connections in one process, against processes of one connection each."""
     everyone = all_contestants()
@@ -88,7 +99,9 @@ def pools(options: Options) -> Table:
     return Table("pools", title, "mails/s", lines, (lines[0].name,), _costs("5 processes", results[5]), raw)
 
 
-def _compare(name: str, title: str, names: Sequence[str], options: Options, round_trip: float) -> Table:
+def _compare(
+    name: str, title: str, names: Sequence[str], options: Options, round_trip: float, into_postfix: bool = False
+) -> Table:
     everyone = all_contestants()
     chosen = [everyone[name] for name in options.chosen(names)]
     notes = [f"{who.name} is left out: {who.missing}." for who in chosen if who.missing]
@@ -96,7 +109,8 @@ def _compare(name: str, title: str, names: Sequence[str], options: Options, roun
     results: dict[str, list[Result]] = {who.name: [] for who in present}
     for _ in range(options.runs):
         for who in present:
-            results[who.name].append(tell(backlog(who, _load(who, options, round_trip))))
+            load = replace(_load(who, options, round_trip), postfix=into_postfix)
+            results[who.name].append(tell(backlog(who, load)))
     lines = [_line(who.name, results[who.name]) for who in present]
     for who in present:
         notes += _costs(who.name, results[who.name])

@@ -14,10 +14,12 @@ from typing import Final
 from .contestants import QUEUE, Contestant, environment
 from .dialogue import Manner
 from .payloads import BODY, token
+from .postfix import Postfix, PostfixSink
 from .stage import PATIENCE, Failed, Report, Server, Sink, Stage, cpu_seconds, peak_memory, session
 
 WARM_UP: Final = 30
 _AT_ONCE: Final = 1_000_000
+AnySink = Sink | PostfixSink
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Load:
     processes: int = 5
     size: int = BODY
     append_only: bool = False
+    postfix: bool = False
+    """To a real Postfix, which knows no manners of ours."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Result:
 class Running:
     """A contestant that has delivered its warm-up."""
 
-    def __init__(self, contestant: Contestant, server: Server, sink: Sink, processes: list[subprocess.Popen[bytes]],
+    def __init__(self, contestant: Contestant, server: Server, sink: AnySink, processes: list[subprocess.Popen[bytes]],
                  ready: float) -> None:  # fmt: skip
         self.contestant = contestant
         self.server = server
@@ -89,9 +93,8 @@ class Running:
 @contextmanager
 def running(contestant: Contestant, load: Load) -> Iterator[Running]:
     """Raises `Failed` where it does not come up, or the body raises it, with the ends of its logs."""
-    with Stage(load.append_only) as stage:
+    with Stage(load.append_only) as stage, _sink(stage, load) as sink:
         server = stage.redis()
-        sink = stage.sink(load.manner)
         begun = time.monotonic()
         try:
             processes = [
@@ -113,7 +116,16 @@ def running(contestant: Contestant, load: Load) -> Iterator[Running]:
             raise Failed(f"{failed}\n{stage.last_words()}".strip()) from None
 
 
-def _first_mail(sink: Sink, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+@contextmanager
+def _sink(stage: Stage, load: Load) -> Iterator[AnySink]:
+    if not load.postfix:
+        yield stage.sink(load.manner)
+        return
+    with Postfix() as postfix:
+        yield PostfixSink(postfix)
+
+
+def _first_mail(sink: AnySink, processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """Does not wait long for a contestant that is gone."""
     deadline = time.monotonic() + PATIENCE
     while not sink.count():

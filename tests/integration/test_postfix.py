@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -160,3 +161,11 @@ def test_a_mail_with_more_bad_recipients_than_it_bears_gets_through_in_the_end(
         assert len(outcome.recipients) < len(todo.envelope.recipients)
         todo = Outgoing(name, todo.envelope.only(outcome.recipients))
     assert queued(strict_postfix, name, 1) == [name]
+
+
+def test_a_postfix_that_was_stopped_leaves_no_process() -> None:
+    with Postfix() as server:
+        master = server.pid
+        os.kill(master, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(master, 0)
