@@ -15,7 +15,7 @@ from .contestants import QUEUE, Contestant, environment
 from .dialogue import Manner
 from .payloads import BODY, token
 from .postfix import Postfix, PostfixSink
-from .stage import PATIENCE, Failed, Report, Server, Sink, Stage, cpu_seconds, peak_memory, session
+from .stage import PATIENCE, Failed, Report, Server, Sink, Stage, cpu_seconds, own_cpu_seconds, peak_memory, session
 
 WARM_UP: Final = 30
 _AT_ONCE: Final = 1_000_000
@@ -50,7 +50,8 @@ class Result:
     """Of Redis, for each mail: commands (scripts' own too), octets in and out, seconds of CPU."""
     sink_cpu: float = 0
     worker_cpu: float = 0
-    """Seconds of CPU for each mail."""
+    main_cpu: float = 0
+    """Seconds of CPU for each mail: of all its processes, and of those among them that it was started as."""
     connections: int = 0
     octets: int = 0
     peak: int = 0
@@ -214,6 +215,7 @@ class _Meter:
         self.redis_cpu = float(used["used_cpu_user"] + used["used_cpu_sys"])
         self.sink_cpu = cpu_seconds(on.sink.pid)
         self.worker_cpu = sum(cpu_seconds(process.pid) for process in on.processes)
+        self.main_cpu = sum(own_cpu_seconds(process.pid) for process in on.processes)
 
     def since(self, before: _Meter, mails: int) -> dict[str, float]:
         return {name: (value - getattr(before, name)) / mails for name, value in vars(self).items()}

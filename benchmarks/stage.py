@@ -212,8 +212,16 @@ def session(leader: int) -> list[int]:
 
 def cpu_seconds(leader: int) -> float:
     """User and system time of a session's living processes, and of the children they have buried."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    return sum(sum(map(int, fields[11:15])) for pid in session(leader) if (fields := _stat(pid))) / ticks
+    return sum(_cpu_seconds(pid, 4) for pid in session(leader))
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """User and system time of one process."""
+    return _cpu_seconds(pid, 2)
+
+
+def _cpu_seconds(pid: int, fields: int) -> float:
+    return sum(map(int, _stat(pid)[11 : 11 + fields])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(leader: int) -> int:
