@@ -142,10 +142,11 @@ def _costs(name: str, results: Sequence[Result]) -> list[str]:
         return median(values) * factor
 
     return [
-        f"{name}, a mail: CPU {middle('worker_cpu', 1e6):.0f} µs its processes, of these {middle('main_cpu', 1e6):.0f} µs "
-        f"the one that was started; {middle('redis_cpu', 1e6):.0f} µs Redis, {middle('sink_cpu', 1e6):.0f} µs the server "
-        f"of this benchmark; at Redis {middle('redis_commands'):.1f} commands (scripts' own too) and "
-        f"{middle('redis_octets'):,.0f} octets. Longest silence {max(result.silence for result in good):.2f} s."
+        f"{name}, a mail: CPU {middle('worker_cpu', 1e6):.0f} µs its processes, of these "
+        f"{middle('main_cpu', 1e6):.0f} µs the one that was started; {middle('redis_cpu', 1e6):.0f} µs Redis, "
+        f"{middle('sink_cpu', 1e6):.0f} µs the server of this benchmark; at Redis {middle('redis_commands'):.1f} "
+        f"commands (scripts' own too) and {middle('redis_octets'):,.0f} octets. "
+        f"Longest silence {max(result.silence for result in good):.2f} s."
     ]
 
 

@@ -34,7 +34,7 @@ _DOT_ATOM = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MANY_BLANKS = b" " * 64
 _HEAD = re.compile(
-    rb"(?:(?=[^\r\n\0]{1,998}+\r\n)(?:(?:Subject|From|To|Date|Message-ID): | (?=[^\S\r\n]*+[^\s]))[^\r\n]*+\r\n)++"
+    rb"(?:(?=[^\r\n\0]{1,998}+\r\n)(?:(?:Subject|From|To|Date|Message-ID): | (?=[^\S\r\n]*+[^\s]))[^\r\n]*+\r\n)+"
 )
 
 _FOLD_AT: Final = 76

@@ -67,12 +67,12 @@ def unserialize(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int]:
 _PLAIN_STRING = rb's:[0-9]{1,9}:"[^"]*";'
 _PLAIN = re.compile(rb"a:([0-9]{1,2}):\{")
 _PLAIN_FIELD = re.compile(
-    rb's:([0-9]{1,2}):"([A-Za-z_]+)";'
+    rb's:([0-9]{1,2}):"([A-Za-z_]{1,32})";'
     rb'(?:s:([0-9]{1,9}):"|N;|a:([0-9]{1,2}):\{((?:(?:'
     + _PLAIN_STRING
     + rb"|i:[0-9]{1,9};)(?:"
     + _PLAIN_STRING
-    + rb"|N;)){0,64}+)\})"
+    + rb"|N;)){0,64})\})"
 )
 _PLAIN_ITEM = re.compile(rb'(?:s:([0-9]{1,9}):"([^"]*)";|i:([0-9]{1,9});)(?:s:([0-9]{1,9}):"([^"]*)";|N;)')
 
@@ -88,7 +88,7 @@ def _plain(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int] | None:
         field = _PLAIN_FIELD.match(data, position)
         if field is None:
             return None
-        size, name, text, count, items = field.groups()
+        size, name, text, count = field.group(1, 2, 3, 4)
         position = field.end()
         value: Value = None
         if text is not None:
@@ -98,7 +98,7 @@ def _plain(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int] | None:
             value = data[position:end]
             position = end + 2
         elif count is not None:
-            value = _plain_array(items, int(count))
+            value = _plain_array(data, *field.span(5), int(count))
             if value is None:
                 return None
         if int(size) != len(name):
@@ -108,8 +108,8 @@ def _plain(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int] | None:
     return (fields, position + 1) if data[position : position + 1] == b"}" else None
 
 
-def _plain_array(items: bytes, count: int) -> dict[Key, Value] | None:
-    found = _PLAIN_ITEM.findall(items)
+def _plain_array(data: bytes, begin: int, end: int, count: int) -> dict[Key, Value] | None:
+    found = _PLAIN_ITEM.findall(data, begin, end)
     if len(found) != count:
         return None
     array: dict[Key, Value] = {}

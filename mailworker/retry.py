@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .smtp.replies import Reply
 
@@ -107,8 +108,8 @@ def decide(
     dead = _dead_letter(refused, verdict) if refused else None
     if not later:
         return dead or Sent()
-    reply = later[0][1]
-    remaining = tuple(address for address, _ in later)
+    reply = later[0].reply
+    remaining = tuple(answer.address for answer in later)
     if delay > left:
         everyone = remaining + (dead.recipients or () if dead else ())
         return Failed("expired", f"not accepted in {policy.max_age:.0f} s; last: {_said(reply)}", reply.code, everyone)
@@ -117,7 +118,11 @@ def decide(
     return Deferred(delay, reply.code, verdict.phase, _said(reply), remaining, dead)
 
 
-_Answer = tuple[str, Reply]
+class _Answer(NamedTuple):
+    address: str
+    reply: Reply
+    to_all: bool
+    """The reply ended the transaction, and did not answer this recipient's RCPT."""
 
 
 def _sort(verdict: Verdict, final: Reply, recipients: tuple[str, ...]) -> tuple[list[_Answer], list[_Answer]]:
@@ -125,24 +130,24 @@ def _sort(verdict: Verdict, final: Reply, recipients: tuple[str, ...]) -> tuple[
     refused: list[_Answer] = []
     later: list[_Answer] = []
     for index, address in enumerate(recipients):
-        reply = verdict.recipients[index] if index < len(verdict.recipients) else final
-        if reply.positive or verdict.phase in ("MAIL", "SMTPUTF8"):
-            reply = final
+        said = verdict.recipients[index] if index < len(verdict.recipients) else None
+        to_all = said is None or said.positive or verdict.phase in ("MAIL", "SMTPUTF8")
+        reply = final if said is None or to_all else said
         if reply.transient:
-            later.append((address, reply))
+            later.append(_Answer(address, reply, to_all))
         elif not reply.positive:
-            refused.append((address, reply))
+            refused.append(_Answer(address, reply, to_all))
     return refused, later
 
 
 def _dead_letter(refused: list[_Answer], verdict: Verdict) -> Failed:
-    reply = refused[0][1]
+    reply = refused[0].reply
     reason = {"MAIL": "sender_refused", "SMTPUTF8": "smtputf8"}.get(verdict.phase, "recipient_refused")
     if verdict.phase in ("DATA", "message"):
-        for _, answer in refused:
-            if answer is verdict.final:  # and not the reply to a RCPT before it
-                reply, reason = answer, "message_refused"
-    return Failed(reason, _said(reply), reply.code, tuple(address for address, _ in refused))
+        for answer in refused:
+            if answer.to_all:
+                reply, reason = answer.reply, "message_refused"
+    return Failed(reason, _said(reply), reply.code, tuple(answer.address for answer in refused))
 
 
 def _said(reply: Reply) -> str:

@@ -134,7 +134,8 @@ class _Stream:
             if sent.reset:
                 read_reset(connection)
             opening = Opening(read_mail(connection), read_recipients(connection, len(sent.mail.envelope.recipients)))
-            final = opening.recipients[-1] if connection.good_bye else read_final(connection)
+            over = connection.good_bye  # RCPT got the last word, and the content none
+            final = opening.recipients[-1] if over else read_final(connection)
         except SmtpError as error:
             if error.code == 421:  # it took neither this mail nor, if it closes as it says, those behind it
                 self._good_bye(including=True)
@@ -154,7 +155,7 @@ class _Stream:
             self.misplaced.append(sent.mail)
             return
         connection.clean = final.positive and not self.under_way
-        verdict = _verdict(opening, final)
+        verdict = opening.refusal() if over else _verdict(opening, final)
         self.journal.done(sent.mail, verdict)
         if connection.good_bye:
             self._good_bye(including=False)
@@ -183,7 +184,6 @@ def _unknown(opening: Opening, final: Reply) -> bool:
 
 
 def _verdict(opening: Opening, final: Reply) -> Verdict:
-    content = final is not opening.recipients[-1]  # where RCPT got the last word, the content got none
-    if content and (opening.accepted or final.positive):
+    if opening.accepted or final.positive:
         return Verdict(opening.recipients, final, "message")
     return opening.refusal()

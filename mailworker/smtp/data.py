@@ -38,6 +38,9 @@ AT_ONCE: Final = 0.005
 """Seconds of mails that are committed at once. Where the relay takes several in that time, the journal is not asked
 for each; where it is slow, no mail is committed long before it leaves."""
 
+STALE: Final = 0.05
+"""Seconds after which a mail that was committed before its turn is asked for anew."""
+
 _DOT = re.compile(rb"\r\n\.")
 
 
@@ -75,7 +78,10 @@ class _Ahead:
         self._at = time.monotonic()
 
     def next(self) -> Outgoing | None:
-        return self._waiting.popleft() if self._waiting else next_mail(self.connection, self.journal)
+        if self._waiting and not self.connection.broken and time.monotonic() - self._at < STALE:
+            return self._waiting.popleft()
+        self.give_back()
+        return next_mail(self.connection, self.journal)
 
     def commit(self, mail: Outgoing) -> bool:
         """True where its content may leave. Commits with it those behind it that leave within a few ms, too."""
@@ -97,12 +103,15 @@ class _Ahead:
 
     def _most(self) -> int:
         """As many as went in that time of late, up to the window."""
-        pace = (time.monotonic() - self._at) / max(1, len(self._committed))
+        if not self._committed:
+            return 1
+        pace = (time.monotonic() - self._at) / len(self._committed)
         return min(self.connection.relay.window, int(AT_ONCE / max(pace, 1e-6)))
 
     def give_back(self) -> None:
         """What waits here did not begin to leave."""
         give_back(self.journal, self._waiting)
+        self._committed -= {mail.id for mail in self._waiting}
         self._waiting.clear()
 
 

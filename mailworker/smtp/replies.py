@@ -14,6 +14,9 @@ from ..errors import SmtpError
 
 LATE: Final = "no reply in time"
 MAX_REPLY: Final = 64 * 1024
+USUAL: Final = 512
+"""Octets of a reply's line (RFC 5321, 4.5.3.1.5). Longer ones are not kept."""
+
 MAX_UNREAD: Final = 8 * 1024 * 1024
 """Octets of replies that are kept while a long group of commands is still being written."""
 
@@ -47,7 +50,10 @@ class Reply:
 
 @lru_cache(maxsize=32)
 def _of_one_line(line: bytes) -> Reply | None:
-    """None where the reply has more lines, or this is none. Most relays say the same to every MAIL and RCPT."""
+    """None where the reply has more lines, or this is none. Most relays say the same to every MAIL and RCPT.
+
+    So equal replies are one object: who answered what is never to be told by which object it is.
+    """
     match = _LINE.fullmatch(line)
     if match is None or match[2] == b"-":
         return None
@@ -106,7 +112,7 @@ class ReplyReader:
         """
         deadline = time.monotonic() + seconds
         line = self._line(phase, deadline)
-        reply = _of_one_line(line)
+        reply = _of_one_line(line) if len(line) <= USUAL else None
         return self._of_more_lines(line, phase, deadline) if reply is None else reply
 
     def _of_more_lines(self, line: bytes, phase: str, deadline: float) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import Any
 
@@ -60,8 +61,15 @@ class Caller:
             self._kept.append(connection)
             raise
         except BaseException:  # a time limit, too: an answer still to come must not be the next command's
-            connection.disconnect()
-            self._pool.release(connection)  # which knows where to connect now
+            self._give_up(connection)
             raise
         self._kept.append(connection)
         return answer
+
+    def _give_up(self, connection: Any) -> None:
+        """What ended this connection most likely ended the others. The pool looks at each before it lends it again."""
+        with contextlib.suppress(IndexError):
+            while True:
+                connection.disconnect()
+                self._pool.release(connection)
+                connection = self._kept.pop()

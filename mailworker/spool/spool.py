@@ -226,13 +226,13 @@ class Spool:
         """Runs a script; where that is harmless, once more if the connection was lost."""
         text, digest = self._scripts[name]
 
+        call: Callable[..., Any] = self._call if repeat else self.client.execute_command
+
         def run() -> Any:
             try:
-                if repeat:
-                    return self._call("EVALSHA", digest, len(keys), *keys, *arguments)
-                return self.client.evalsha(digest, len(keys), *keys, *arguments)
+                return call("EVALSHA", digest, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:
-                return self.client.eval(text, len(keys), *keys, *arguments)
+                return call("EVAL", text, len(keys), *keys, *arguments)
 
         return self._with_patience(run, repeat)
 

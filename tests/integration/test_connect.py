@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import redis
 
@@ -44,6 +46,17 @@ def test_an_error_of_a_command_costs_no_connection(caller: Caller) -> None:
 
 def test_a_connection_that_the_server_closed_fails_once(caller: Caller, redis_server: RedisServer) -> None:
     redis_server.client().client_kill_filter(_id=str(caller("CLIENT", "ID")))
+    with pytest.raises(redis.ConnectionError):
+        caller("PING")
+    assert caller("PING") == b"PONG"
+
+
+def test_one_that_failed_takes_the_others_with_it(caller: Caller, redis_server: RedisServer) -> None:
+    """Whatever closed one has closed all, and a command is repeated only once."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: caller("BLPOP", "nothing", "0.3"), range(4)))
+    assert len(caller._kept) == 4
+    redis_server.client().client_kill_filter(_type="normal", skipme=True)
     with pytest.raises(redis.ConnectionError):
         caller("PING")
     assert caller("PING") == b"PONG"

@@ -17,6 +17,7 @@ from mailworker.retry import Deferred, Policy, decide
 from mailworker.smtp import session
 from mailworker.smtp.connection import Connection, open_connection
 from mailworker.smtp.relay import Deadlines
+from mailworker.smtp.replies import MAX_REPLY, ReplyReader
 
 from . import smtp_server as behave
 from .smtp_client import Journal, mail, mails, relay_of, until
@@ -321,6 +322,16 @@ def test_an_endless_reply_ends(extensions: tuple[str, ...], step: str, line: byt
         broken(server, Journal(mails(2)))
 
 
+def test_a_line_that_has_no_end_in_sight_is_no_reply_though_it_is_here_already() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"250 " + b"x" * MAX_REPLY + b"\r\n")
+        reader = ReplyReader(ours)
+        until(lambda: reader.collect() or reader.buffered)
+        with pytest.raises(SmtpError):
+            reader.read("MAIL", 1)
+
+
 def test_endless_replies_while_a_large_mail_is_written_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailworker.smtp.replies.MAX_UNREAD", 1 << 20)
     with SmtpServer({"content": behave.endless(b"250 ok\r\n" * 1000)}, buffer=65536) as server:
@@ -430,14 +441,15 @@ def test_a_refused_mail_that_a_relay_waits_for_all_the_same_is_not_ended_with_a_
         session.sender = ""
         return b"550 no\r\n"
 
-    with SmtpServer({"MAIL": at(1, refuse_and_remember)}, extensions=PIPELINED) as server:
-        connection, journal = open_connection(relay_of(server)), Journal(mails(2))
+    with SmtpServer({"MAIL": at(3, refuse_and_remember)}, extensions=PIPELINED) as server:
+        connection, journal = open_connection(relay_of(server)), Journal(mails(6))
         session.send(connection, journal)
         assert connection.broken
         assert not connection.ended_by_relay
-        assert server.mails == []
-    assert journal.codes == {"m0": 550}
-    assert [item.id for item in journal.todo] == ["m1"]
+        assert ids(server) == ["m0", "m1"]
+    assert journal.codes == {"m0": 250, "m1": 250, "m2": 550}
+    assert [item.id for item in journal.todo] == ["m3", "m4", "m5"]
+    assert journal.in_doubt == []
 
 
 @WAYS

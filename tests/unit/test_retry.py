@@ -75,6 +75,16 @@ def test_accepted_refused_and_deferred_recipients_each_get_their_own() -> None:
     assert outcome.refused.recipients == (B,)
 
 
+def test_who_was_answered_does_not_depend_on_the_words() -> None:
+    """The same text to a RCPT and to the content: one recipient was refused, and the message was."""
+    outcome = outcome_of(Verdict((NO, OK), NO, "message"), (A, B))
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.recipients) == ("message_refused", (A, B))
+    refused = outcome_of(Verdict((NO, OK), OK, "message"), (A, B))
+    assert isinstance(refused, Failed)
+    assert (refused.reason, refused.recipients) == ("recipient_refused", (A,))
+
+
 @pytest.mark.parametrize(
     ("age", "attempt", "delay"),
     [(0, 1, 10), (0, 2, 60), (0, 3, 300), (0, 99, 300), (700, 3, 300), (990, 1, 10)],
