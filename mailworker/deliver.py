@@ -6,8 +6,9 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from . import message, mime
 from .address import Mailbox
@@ -21,6 +22,9 @@ from .smtp.session import Outgoing
 from .spool import Record, Spool, Taken
 
 logger = logging.getLogger(__name__)
+
+FETCH: Final = 256 * 1024
+"""Octets of large payloads that are read with one call, where the first one alone has not more."""
 
 _BROKE = Reply(451, "the session broke before the message was sent")
 
@@ -147,6 +151,7 @@ class _Batch:
         self._unwritten: list[tuple[str, Outcome]] = []
         self._handed_out: dict[str, Outgoing] = {}
         self._committed: set[str] = set()
+        self._fetched: dict[str, bytes] = {}
         self._relay_was_down = taken.relay_was_down
         self._redis_away = False
         self._taken_at = taken.now / 1000
@@ -277,10 +282,22 @@ class _Batch:
     def _payload(self, record: Record) -> bytes:
         if record.payload or not record.size:
             return record.payload
-        payload = self.office.spool.payload(record.id)
+        if record.id not in self._fetched:
+            self._fetched = self.office.spool.payloads([record.id, *self._behind(record)])
+        payload = self._fetched.pop(record.id, b"")
         if not payload:  # where somebody else has the mail by now, this outcome is not written
             raise Unsendable("internal_error", "its payload is gone from Redis")
         return payload
+
+    def _behind(self, record: Record) -> Iterator[str]:
+        """The next ones whose payloads are to be read with this one's."""
+        size = record.size
+        for item in self.todo:
+            if isinstance(item, Record) and not item.payload:
+                size += item.size
+                if size > FETCH:
+                    return
+                yield item.id
 
     def _doubt(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Deferred | Failed) and outcome.in_doubt and self.office.hold_in_doubt:

@@ -9,7 +9,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function mail_key(id) return P .. 'mail:' .. id end
 -- A payload of more octets lies in a list of its own, and its record has `size` in place of `payload`: no script ever
 -- sees it, which would copy it eight times. The child reads it when its turn comes.
-local LARGE = 65536
+local LARGE = 8192
 local function payload_key(id) return P .. 'payload:' .. id end
 local function lease_key(owner) return P .. 'lease:' .. owner end
 

@@ -71,7 +71,7 @@ class Ring:
 @dataclass(frozen=True, slots=True)
 class Record:
     """A mail in hand. `size` is in octets; `payload` is empty where `size` is over the limit, or so large that it is
-    read when it is needed: see `Spool.payload`. `tries` are the attempts that ended.
+    read when it is needed: see `Spool.payloads`. `tries` are the attempts that ended.
 
     `recipients` are those still to be sent to, None for all. `at` is when it was accepted and `since` from when its
     age counts (a dead letter that is tried again starts anew), both in ms of Redis's clock.
@@ -164,10 +164,13 @@ class Spool:
         records, ring, down, now, closed = self._run("take", self.queues, *arguments)
         return Taken([_record(item) for item in records], token if ring else None, bool(down), now, bool(closed))
 
-    def payload(self, mail_id: str) -> bytes:
-        """A large mail's payload, which `take` leaves out. Empty where the mail is gone."""
-        key = f"{self.prefix}payload:{mail_id}"
-        return self._with_patience(lambda: self.client.lindex(key, 0), repeat=True) or b""
+    def payloads(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The large payloads, which `take` leaves out, with one round trip. Without those of mails that are gone."""
+        pipeline = self.client.pipeline(transaction=False)
+        for mail_id in ids:
+            pipeline.lindex(f"{self.prefix}payload:{mail_id}", 0)
+        found = self._with_patience(pipeline.execute, repeat=True)
+        return {mail_id: payload for mail_id, payload in zip(ids, found, strict=True) if payload}
 
     def step(
         self, owner: str, settle: Sequence[tuple[str, Outcome]], commit: Sequence[str] = (), end: bool = False

@@ -16,14 +16,13 @@ redis.call('DEL', lease_key(owner))
 redis.call('ZREM', RUNG, unpack(ARGV, 7))
 local open = redis.call('HEXISTS', RELAY, 'open_until') == 1
 local probing = open and redis.call('EXISTS', PROBE) == 1 and #ARGV == 7
-local octets = 0
 for i = 7, #ARGV do
   local id = ARGV[i]
   local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt', 'since', 'origin',
     'size')
   if record[1] == 'queued' then
-    if open and not probing or octets > 16777216 then
-      redis.call('ZADD', DUE, now, id)  -- also where the batch is as large as a child should hold
+    if open and not probing then
+      redis.call('ZADD', DUE, now, id)
     else
       move('queued', 'leased')
       redis.call('HSET', mail_key(id), 'state', 'leased', 'owner', owner)
@@ -36,7 +35,6 @@ for i = 7, #ARGV do
         size = #(size and redis.call('LINDEX', payload_key(id), 0) or payload)
         if size > limit then payload = '' end
       end
-      octets = octets + #payload
       records[#records + 1] =
         {id, payload, size, record[3], record[4] or '0', record[5] or '', record[6] or record[3], record[7] or id}
     end

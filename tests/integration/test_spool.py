@@ -492,13 +492,14 @@ def test_no_server_is_a_spool_error_that_names_no_password(tmp_path: Path) -> No
 
 
 def test_a_child_takes_no_more_octets_at_once_than_it_should_hold(spool: Spool, views: Views) -> None:
+    """Large payloads it reads when their turn comes."""
     ids = [f"mail-{number}" for number in range(400)]
     for mail_id in ids:
-        spool.put(mail_id, b"x" * 60_000)
+        spool.put(mail_id, b"x" * (60_000 if mail_id.endswith("7") else 8_000))
     taken = spool.take("w/1.0", ids).records
-    assert [record.id for record in taken] == ids[:280]
-    assert states(views) == {"queued": 120, "leased": 280}
-    assert set(spool.claim("w/2.0", "", 10).together) < set(ids[280:])
+    assert [record.id for record in taken] == ids
+    assert {len(record.payload) for record in taken} == {0, 8_000}
+    assert states(views) == {"leased": 400}
 
 
 class TestALargePayload:
@@ -516,7 +517,8 @@ class TestALargePayload:
         ids = claim(spool, *entries)
         assert client.exists(QUEUE) == 0
         records = spool.take("w/1.0", ids).records
-        assert [record.payload or spool.payload(record.id) for record in records] == entries
+        read = spool.payloads([record.id for record in records])
+        assert [read.get(record.id, record.payload) for record in records] == entries
         assert [bool(record.payload) for record in records] == [0 < len(entry) < len(large) for entry in entries]
         assert [record.size >= len(entry) for record, entry in zip(records, entries, strict=True)] == [True] * 10
         assert self.beside(client) == 5
@@ -525,11 +527,11 @@ class TestALargePayload:
     def test_is_gone_when_its_mail_was_sent(self, spool: Spool, client: redis.Redis, keyed: bool) -> None:
         spool.put("m", self.LARGE, keyed=keyed)
         (record,) = spool.take("w/1.0", ["m"]).records
-        assert spool.payload("m") == self.LARGE
+        assert spool.payloads(["m", "x"]) == {"m": self.LARGE}
         assert record.size == len(self.LARGE)
         spool.step("w/1.0", [("m", Sent())], end=True)
         assert self.beside(client) == 0
-        assert spool.payload("m") == b""
+        assert spool.payloads(["m"]) == {}
         assert spool.put("m", self.LARGE) is not keyed
 
     def test_too_large_for_a_mail_its_size_is_exact(self, client: redis.Redis) -> None:
