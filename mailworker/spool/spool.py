@@ -166,10 +166,8 @@ class Spool:
 
     def payloads(self, ids: Sequence[str]) -> dict[str, bytes]:
         """The large payloads, which `take` leaves out, with one round trip. Without those of mails that are gone."""
-        pipeline = self.client.pipeline(transaction=False)
-        for mail_id in ids:
-            pipeline.lindex(f"{self.prefix}payload:{mail_id}", 0)
-        found = self._with_patience(pipeline.execute, repeat=True)
+        commands = [("LINDEX", f"{self.prefix}payload:{mail_id}", 0) for mail_id in ids]
+        found = self._with_patience(lambda: self._call.many(commands), repeat=True)
         return {mail_id: payload for mail_id, payload in zip(ids, found, strict=True) if payload}
 
     def step(

@@ -37,6 +37,16 @@ def test_an_answer_that_was_not_waited_for_is_nobody_else_s(caller: Caller, monk
     assert caller("ECHO", "second") == b"second"
 
 
+def test_many_commands_have_their_answers_in_order(caller: Caller) -> None:
+    assert caller.many([("ECHO", str(number)) for number in range(5)]) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_an_error_among_many_leaves_no_answer_behind(caller: Caller) -> None:
+    with pytest.raises(redis.ResponseError):
+        caller.many([("ECHO", "first"), ("GET",), ("ECHO", "third")])
+    assert caller("ECHO", "fourth") == b"fourth"
+
+
 def test_an_error_of_a_command_costs_no_connection(caller: Caller) -> None:
     before = caller("CLIENT", "ID")
     with pytest.raises(redis.ResponseError):
