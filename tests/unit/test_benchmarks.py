@@ -13,6 +13,7 @@ from benchmarks.dialogue import Dialogue, Manner
 from benchmarks.ledger import Ledger, examine
 from benchmarks.payloads import BODY, entry, token
 from benchmarks.plan import Costs, simulate
+from benchmarks.profile import shares
 from benchmarks.run import complaint
 from benchmarks.stage import Report
 from benchmarks.table import Line, Table, markdown, ratio
@@ -217,3 +218,13 @@ def test_many_workers_deliver_what_redis_can_and_no_more() -> None:
     plan = simulate(costs, workers=100)
     assert plan.rate == pytest.approx(1 / 50e-6, rel=0.05)
     assert plan.redis_busy == pytest.approx(1, abs=0.05)
+
+
+# The profile.
+
+
+def test_a_sample_counts_for_the_first_group_on_its_stack_and_else_for_the_rest() -> None:
+    groups = (("inner", ["module.work"]), ("outer", ["module.main"]))
+    stacks = {"module.main;module.work": 6, "module.main;module.idle": 3, "other": 1}
+    assert shares(stacks, groups) == {"inner": 0.6, "outer": 0.3, "the rest": 0.1}
+    assert shares({}, groups) == {"inner": 0, "outer": 0}
