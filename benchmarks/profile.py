@@ -66,7 +66,7 @@ def _print(stacks: Mapping[str, Mapping[str, int]], redis: Sequence[tuple[str, f
         for name, share in sorted(shares(stacks[kind], groups).items(), key=lambda item: (item[0] == REST, -item[1])):
             print(f"| {name} | {share:.0%} |")
         print()
-    print("| Redis | calls a mail | µs a mail |\n| --- | ---: | ---: |")
+    print("| Redis (what a script calls is in its `evalsha`, too) | calls a mail | µs a mail |\n| --- | ---: | ---: |")
     for name, calls, microseconds in redis:
         print(f"| `{name}` | {calls:.2f} | {microseconds:.1f} |")
 
