@@ -22,7 +22,7 @@ from mailworker.smtp.replies import MAX_REPLY, ReplyReader
 from . import smtp_server as behave
 from .smtp_client import Journal, mail, mails, relay_of, until
 from .smtp_server import Misbehaviour, Session, SmtpServer, answer, at, each, good_bye, where, without
-from .test_smtp_session import PIPELINED, STEP_BY_STEP, STREAMING, WAYS, ids
+from .test_smtp_session import PIPELINED, STEP_BY_STEP, STREAMING, WAYS, ids, stop_the_clock
 
 SHORT = Deadlines(connect=5, reply=0.4, final=0.4)
 EITHER = [behave.close, behave.reset]
@@ -33,6 +33,7 @@ LARGE = b"x" * 78 + b"\r\n"
 def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without CHUNKING: each mail committed when its turn comes, and a window of them at once."""
     monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", request.param)
+    stop_the_clock(monkeypatch)
 
 
 def broken(server: SmtpServer, journal: Journal, **values: object) -> tuple[SmtpError, Connection]:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -161,12 +162,20 @@ def test_the_content_that_is_under_way_is_bounded_too(monkeypatch: pytest.Monkey
         assert set(map(len, journal.commits)) == {1}
 
 
+def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """By which mails are committed together. So a slow machine is no slow relay."""
+    now = [0.0]
+    monkeypatch.setattr("mailworker.smtp.data.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
 @pytest.mark.parametrize(("seconds", "sizes"), [(60, [1, 3, 3, 3]), (0, [1] * 10)], ids=["fast", "slow"])
 @pytest.mark.parametrize("extensions", [PIPELINED, STEP_BY_STEP], ids=["pipelined", "steps"])
 def test_mails_that_a_relay_takes_fast_are_committed_together(
     extensions: tuple[str, ...], seconds: float, sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", seconds)
+    stop_the_clock(monkeypatch)
     with (
         SmtpServer(extensions=extensions) as server,
         closing(open_connection(relay_of(server, window=3))) as connection,
@@ -182,12 +191,11 @@ def test_mails_committed_together_are_not_held_when_the_relay_turns_slow(
     extensions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was committed before its turn is given back to the journal, which may have been told to stop."""
-    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", 60)
+    clock = stop_the_clock(monkeypatch)
     journal = Journal(mails(10))
 
     def slow(session: Session, argument: str) -> None:
-        journal.given_back.clear()
-        time.sleep(0.06)  # the relay's work
+        clock[0] += 1
 
     with (
         SmtpServer({"accepted": at(2, slow)}, extensions=extensions) as server,
@@ -237,6 +245,7 @@ def test_a_mail_whose_commit_is_refused_does_not_leave(
 ) -> None:
     """Somebody else has taken it over. Where DATA is open there is no way back but to close."""
     monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", seconds)
+    stop_the_clock(monkeypatch)
     with SmtpServer(extensions=extensions) as server:
         connection = open_connection(relay_of(server))
         journal = Journal(mails(5))
