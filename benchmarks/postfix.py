@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .stage import PATIENCE, Failed, Report
+from .stage import PATIENCE, Failed, Report, free_port
 
 _DELIVERED = re.compile(rb"discard\[\d+\]: \w+: to=<([^@>]*)@.*status=sent")
 MAIN = """\
@@ -76,7 +76,7 @@ class Postfix:
     def __init__(self, **options: str) -> None:
         # Not in pytest's folder, which the user postfix may not enter.
         self.folder = Path(tempfile.mkdtemp(prefix="postfix-"))
-        self.port = _free_port()
+        self.port = free_port()
         self._options = "\n".join(f"  -o {name}={value}" for name, value in options.items())
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -130,7 +130,7 @@ class Postfix:
 
     def _tell(self, number: signal.Signals) -> None:
         with contextlib.suppress(OSError, ValueError):  # it never came so far
-            os.killpg(int((self.folder / "queue" / "pid" / "master.pid").read_text()), number)
+            os.killpg(self.pid, number)
 
     @property
     def pid(self) -> int:
@@ -154,7 +154,6 @@ class PostfixSink:
     """What `stage.Sink` is to a benchmark, by a Postfix and its log. A mail's time is when it is seen there."""
 
     def __init__(self, postfix: Postfix) -> None:
-        self._postfix = postfix
         self.port = postfix.port
         self.pid = postfix.pid
         self._log = (postfix.folder / "log").open("rb")
@@ -200,9 +199,3 @@ class PostfixSink:
                 self._connections += 1
             elif found := _DELIVERED.search(line):
                 self._delivered.append(found[1].decode())
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

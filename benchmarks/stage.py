@@ -149,7 +149,7 @@ class Stage:
 
     def redis(self) -> Server:
         for _ in range(5):
-            port = _free_port()
+            port = free_port()
             folder = self.folder / f"redis-{port}"
             folder.mkdir()
             process = self.start(
@@ -265,7 +265,7 @@ def _redis_server() -> str:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

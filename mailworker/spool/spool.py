@@ -226,7 +226,6 @@ class Spool:
     def _run(self, name: str, keys: Sequence[str], *arguments: Any, repeat: bool = True) -> Any:
         """Runs a script; where that is harmless, once more if the connection was lost."""
         text, digest = self._scripts[name]
-
         call: Callable[..., Any] = self._call if repeat else self.client.execute_command
 
         def run() -> Any:
