@@ -15,7 +15,7 @@ from typing import Any
 import click
 from celery import Celery, signals
 
-from . import broker, lost, privacy, runtime
+from . import lost, privacy, runtime
 from .errors import SettingsError
 from .watcher import Watcher
 
@@ -47,7 +47,6 @@ def create_app() -> Celery:
             raise
         sys.exit(f"mailworker: {error}")
     app.steps["worker"].add(Watcher)
-    broker.repair()
     logging.getLogger(privacy.Discretion.LOGGER).addFilter(privacy.Discretion())
     if "flower.command" in sys.modules:  # on Celery's command line, which loads it
         from . import flower  # noqa: PLC0415 - nobody else needs it

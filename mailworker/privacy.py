@@ -13,6 +13,8 @@ from typing import Any, Final
 from celery.app.amqp import AMQP
 from celery.worker.request import Request
 
+from .transport import Connection
+
 TASK: Final = "mailworker.send_email"
 HIDDEN: Final = "(hidden)"
 TELLING: Final = frozenset({
@@ -73,6 +75,8 @@ class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
 
 class PrivateAMQP(AMQP):  # type: ignore[misc]  # celery has no types
     """What this app's producers publish: neither the headers of a message nor its `task-sent` event repeat the mail."""
+
+    Connection = Connection
 
     def as_task_v2(
         self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any

@@ -1,0 +1,61 @@
+"""The repairs to Celery's Redis transport change how fast it is and what it survives, and nothing for anybody else."""
+
+from __future__ import annotations
+
+import kombu
+import pytest
+from kombu.transport import redis as stock
+
+from mailworker import transport
+from mailworker.transport import Connection
+from tests.conftest import RedisServer
+
+
+def test_a_channel_keeps_its_client_as_long_as_its_connections(redis_server: RedisServer) -> None:
+    with Connection(redis_server.url) as connection:
+        channel = connection.default_channel
+        with channel.conn_or_acquire() as first, channel.conn_or_acquire() as second:
+            assert first is second
+        channel._disconnect_pools()
+        with channel.conn_or_acquire() as third:
+            assert third is not first
+            assert third.ping()
+        assert channel.client is not third  # the one that waits for messages is another
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("redis://127.0.0.1/0", transport.Transport),
+        ("rediss://127.0.0.1/0", transport.Transport),
+        ("redis+socket:///nowhere", transport.Transport),
+        ("sentinel://127.0.0.1;sentinel://127.0.0.2", transport.SentinelTransport),
+    ],
+)
+def test_each_kind_of_redis_has_the_repairs_and_keeps_them_at_a_failover(url: str, wanted: type) -> None:
+    connection = Connection(url)
+    assert connection.get_transport_cls() is wanted
+    assert connection.clone().get_transport_cls() is wanted
+    if ";" in url:
+        connection.maybe_switch_next()
+        assert connection.get_transport_cls() is wanted
+    assert (connection.transport.Channel.QoS, type(connection.transport.cycle)) == (transport.QoS, transport.Poller)
+    if url.startswith("rediss"):
+        assert connection.ssl  # and not clear text
+
+
+def test_other_brokers_are_left_alone() -> None:
+    assert "mailworker" not in Connection("amqp://").get_transport_cls().__module__
+    assert "mailworker" not in Connection("memory://").get_transport_cls().__module__
+
+
+def test_a_host_s_own_connections_are_as_kombu_made_them(redis_server: RedisServer) -> None:
+    from mailworker import app
+
+    with app.connection_for_write() as ours:
+        assert ours.get_transport_cls() is transport.Transport
+    with kombu.Connection(redis_server.url) as connection:
+        assert connection.get_transport_cls() is stock.Transport
+        assert connection.default_channel.QoS is stock.QoS
+        assert type(connection.transport.cycle) is stock.MultiChannelPoller
+    assert stock.Channel._create_client.__module__ == "kombu.transport.redis"
