@@ -5,7 +5,8 @@ outermost array built, two levels deep. So hostile lengths, counts and nesting c
 the scan keeps 16 octets for each value it passed.
 
 Grammar: php-src `ext/standard/var_unserializer.re`. Objects, enums and custom serializers are refused, never
-instantiated.
+instantiated. A number of more than 4,000 digits is refused, too; the others are read as PHP reads them, which
+tests/unit/test_php_fuzz.py compares.
 """
 
 from __future__ import annotations
@@ -36,16 +37,20 @@ Value = Scalar | Opaque | dict[Key, "Value"]
 _TOKEN = re.compile(
     rb"N;"
     rb"|b:(?P<bool>[01]);"
-    rb"|i:(?P<int>[+-]?[0-9]{1,400});"
-    rb"|d:(?P<float>[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,9})?|-?INF|NAN);"
-    rb'|s:(?P<string>[0-9]{1,12}):"'
-    rb'|S:(?P<escaped>[0-9]{1,12}):"'
-    rb"|a:(?P<array>[0-9]{1,12}):\{"
-    rb"|R:(?P<reference>[0-9]{1,12});"
+    rb"|i:(?P<int>[+-]?[0-9]{1,4000}+);"
+    rb"|d:(?P<float>[+-]?(?:[0-9]{1,4000}+(?:\.[0-9]{0,4000}+)?|\.[0-9]{1,4000}+)(?:[eE][+-]?[0-9]{1,4000}+)?|-?INF|NAN);"
+    rb'|s:(?P<string>[0-9]{1,4000}+):"'
+    rb'|S:(?P<escaped>[0-9]{1,4000}+):"'
+    rb"|a:(?P<array>[0-9]{1,4000}+):\{"
+    rb"|R:(?P<reference>[0-9]{1,4000}+);"
 )
 _INTEGER_KEY = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 _ESCAPED_OCTET = re.compile(rb"\\([0-9a-fA-F]{2})")
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
+_INT_DIGITS = 20
+_FLOAT = re.compile(rb"([+-]?)([0-9]*+)\.?+([0-9]*+)(?:[eE]([+-]?[0-9]++))?")
+_FLOAT_DIGITS = 800  # a double, and the middle of two of them, has 767 digits at most
+_FLOAT_EXPONENT = 19_999  # zend_strtod.c: "safe for 16 bit ints"
 
 
 def unserialize(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int]:
@@ -124,6 +129,57 @@ def _syntax(offset: int, size: int) -> Unsendable:
     return Unsendable("php_syntax", f"not what serialize() writes: error at offset {offset} of {size} octets")
 
 
+class _Places:
+    """Which value a reference names. It names a place in an array, and a key that comes twice fills its place anew.
+
+    `serialize()` never writes a key twice, so that this is for texts that somebody made; where nothing can be a
+    reference nothing is kept.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.watched = b"R:" in data
+        self.referred: dict[int, int] = {}  # where a reference stands → the value that it names
+        self._size = len(data)
+        self._place = array("Q")  # value → the first value that stood in its place
+        self._holds = array("Q")  # that value → the one that stands there now
+        self._keys: list[dict[Key, int | None]] = []  # of each open array: key → place; None for that of a reference
+        self._key: Key | None = None
+
+    def open(self) -> None:
+        if self.watched:
+            self._keys.append({})
+
+    def close(self) -> None:
+        if self.watched:
+            self._keys.pop()
+
+    def name(self, key: Key) -> None:
+        """The key of the value that comes next."""
+        self._key = key
+
+    def add(self, value: int) -> None:
+        if not self.watched:
+            return
+        known = self._keys[-1].get(self._key) if self._keys and self._key is not None else None
+        place = value if known is None else known
+        self._place.append(place)
+        self._holds.append(value)
+        self._holds[place] = value
+        if self._keys and self._key is not None:
+            self._keys[-1][self._key] = place
+
+    def refer(self, position: int, value: int) -> None:
+        """Raises `Unsendable` for a place that is to hold itself."""
+        place = self._place[value]
+        self.referred[position] = self._holds[place]
+        if self._keys and self._key is not None:
+            known = self._keys[-1].setdefault(self._key, None)
+            if known == place:
+                raise _syntax(position, self._size)
+            if known is not None:
+                self._holds[known] = self._holds[place]
+
+
 class _Scan:
     """Where each value of the text begins and ends, in the order in which PHP numbers them for `R:`."""
 
@@ -132,6 +188,7 @@ class _Scan:
         self.starts = array("Q")
         self.ends = array("Q")
         self._steps = 0
+        self._places = _Places(data)
         self._built: dict[tuple[int, int], Value] = {}  # by position and levels: a reference costs no copy
         self.end = self._run()
 
@@ -145,27 +202,38 @@ class _Scan:
             if kind == "reference":
                 if not 1 <= number <= len(starts):
                     raise _syntax(position, len(data))
+                self._places.refer(position, number - 1)
             else:
+                self._places.add(len(starts))
                 starts.append(position)
                 ends.append(after)
             if kind == "array":
                 if len(open_arrays) >= MAX_DEPTH:
                     raise Unsendable("too_deep", f"arrays nested deeper than {MAX_DEPTH} levels")
                 open_arrays.append((len(starts) - 1, number))
+                self._places.open()
             position = after
             while open_arrays:
                 slot, left = open_arrays[-1]
                 if left:
                     open_arrays[-1] = (slot, left - 1)
-                    position = self._key_end(position)
+                    position = self._next_value(position)
                     break
                 if data[position : position + 1] != b"}":
                     raise _syntax(position, len(data))
                 position += 1
                 ends[slot] = position
                 open_arrays.pop()
+                self._places.close()
             if not open_arrays:
                 return position
+
+    def _next_value(self, position: int) -> int:
+        if not self._places.watched:
+            return self._key_end(position)
+        key, after = self._key(position)
+        self._places.name(key)
+        return after
 
     def _step(self) -> None:
         self._steps += 1
@@ -184,7 +252,8 @@ class _Scan:
         after = match.end()
         if kind in ("int", "float", "bool", "null"):
             return kind, 0, after
-        number = int(match[kind])
+        digits = match[kind]
+        number = _integer(digits) if kind == "array" else _length(digits)
         room = len(data) - after
         if kind == "string":
             after += number
@@ -234,14 +303,14 @@ class _Scan:
             return text if letter == b"s" else _ESCAPED_OCTET.sub(_unescape, text)
         text = self.data[position + 2 : end - 1]
         if letter == b"i":
-            return max(_INT_MIN, min(_INT_MAX, int(text)))
+            return _integer(text)
         if letter == b"d":
-            return float(text)
+            return _double(text)
         return text == b"1" if letter == b"b" else None
 
     def build(self, position: int, levels: int, wanted: frozenset[bytes] | None = None) -> Value:
         if self.data[position : position + 1] == b"R":  # what it names is never itself a reference
-            position = self.starts[int(self.data[position + 2 : self.data.index(b";", position)]) - 1]
+            position = self.starts[self._places.referred[position]]
         built = self._built.get((position, levels))
         if built is None:
             built = self._built[position, levels] = self._build(position, levels, wanted)
@@ -265,6 +334,42 @@ class _Scan:
                 position = self.data.index(b";", position) + 1
             else:
                 position = self.ends[bisect_left(self.starts, position)]
+
+
+def _integer(text: bytes) -> int:
+    """As PHP's `parse_iv2` does: what is out of range is the largest integer or the smallest."""
+    negative = text.startswith(b"-")
+    if len(text) > _INT_DIGITS:  # zeros in front, perhaps
+        text = text.lstrip(b"+-").lstrip(b"0")
+        if len(text) > _INT_DIGITS:
+            return _INT_MIN if negative else _INT_MAX
+        text = (b"-" if negative else b"") + (text or b"0")
+    return max(_INT_MIN, min(_INT_MAX, int(text)))
+
+
+def _length(digits: bytes) -> int:
+    """As PHP's `parse_uiv` does: 64 bits, what is above them falls off."""
+    return int(digits) % 2**64
+
+
+def _double(text: bytes) -> float:
+    """As `zend_strtod` does. Python's own reader is the same one, but for an exponent that is beyond all sense."""
+    match = _FLOAT.fullmatch(text)
+    if match is None or (len(text) <= 25 and not match[4]):  # INF, NAN, or what everybody writes
+        return float(text)
+    sign, whole, fraction, exponent = match.groups()
+    digits = (whole + fraction).lstrip(b"0")
+    shift = -len(fraction)
+    if len(digits) > _FLOAT_DIGITS:  # all that is left out can tell only on which side of a middle the number is
+        shift += len(digits) - _FLOAT_DIGITS
+        digits = digits[: _FLOAT_DIGITS - 1] + (b"1" if digits[_FLOAT_DIGITS - 1 :].strip(b"0") else b"0")
+    return float(b"%b%be%d" % (sign, digits or b"0", shift + _exponent(exponent or b"0")))
+
+
+def _exponent(text: bytes) -> int:
+    digits = text.lstrip(b"+-").lstrip(b"0")
+    size = min(int(digits), _FLOAT_EXPONENT) if 0 < len(digits) <= 8 else _FLOAT_EXPONENT if digits else 0
+    return -size if text.startswith(b"-") else size
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
