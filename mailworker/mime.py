@@ -22,7 +22,8 @@ from .address import Mailbox
 from .errors import Unsendable
 from .message import Email
 
-_LINE_BREAKS = re.compile(rb"[\r\n]+")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]+")
+_UNICODE_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 _ATOMS = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ENCODED_WORD = re.compile(
@@ -32,6 +33,7 @@ _ENCODED_WORD = re.compile(
 )
 _DOT_ATOM = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_OCTET = re.compile(rb"[\x00-\x1f\x7f]")
 _MANY_BLANKS = b" " * 64
 _HEAD = re.compile(
     rb"(?:(?=[^\r\n\0]{1,998}+\r\n)(?:(?:Subject|From|To|Date|Message-ID): | (?=[^\S\r\n]*+[^\s]))[^\r\n]*+\r\n)+"
@@ -137,12 +139,26 @@ def _has_short_lines(body: bytes) -> bool:
 
 
 def _unstructured(name: bytes, value: bytes) -> bytes:
-    text = _LINE_BREAKS.sub(b" ", value)
+    text = _without_controls(value)
     if text != text.strip() or not _goes_as_it_is(text):
         return name + _encoded_words(text) + b"\r\n"
     if len(name) + len(text) <= _FOLD_AT:
         return name + text + b"\r\n"
     return name + _folded(text, len(name)) + b"\r\n"
+
+
+def _without_controls(value: bytes) -> bytes:
+    """The text with one blank for each run of control characters but the tab, and of Unicode's line breaks.
+
+    A reader that decodes an encoded word meets none of them: some end the header there, or the text at a NUL. Octets
+    that are not UTF-8 stay as they are, for they may be text in another charset.
+    """
+    if not value.isascii():
+        try:
+            return _UNICODE_CONTROLS.sub(" ", value.decode("utf-8")).encode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    return _CONTROLS.sub(b" ", value)
 
 
 def _goes_as_it_is(text: bytes) -> bool:
@@ -161,15 +177,36 @@ def _misleads(text: bytes) -> bool:
     """
     if b"=?" in _ENCODED_WORD.sub(b"", text):
         return True
-    return any(map(_hides_control, _ENCODED_WORD.finditer(text)))
+    runs: list[tuple[bytes, list[bytes]]] = []
+    end = 0
+    for word in _ENCODED_WORD.finditer(text):
+        charset, octets = word[1].lower(), _octets(word)
+        if octets is None or _hides_control(charset, octets):
+            return True
+        if runs and runs[-1][0] == charset and not text[end : word.start()].strip(b" "):
+            runs[-1][1].append(octets)
+        else:
+            runs.append((charset, [octets]))
+        end = word.end()
+    # Many readers join the octets of neighbours before they decode them.
+    return any(len(words) > 1 and _hides_control(charset, b"".join(words)) for charset, words in runs)
 
 
-def _hides_control(word: re.Match[bytes]) -> bool:
-    charset, base64, quoted = word.groups()
+def _octets(word: re.Match[bytes]) -> bytes | None:
+    _, base64, quoted = word.groups()
     try:
-        octets = a2b_qp(quoted, header=True) if base64 is None else b64decode(base64)
-        return _CONTROL.search(octets.decode(charset.decode("ascii"), "replace")) is not None
-    except (Base64Error, LookupError):
+        return a2b_qp(quoted, header=True) if base64 is None else b64decode(base64)
+    except Base64Error:
+        return None
+
+
+def _hides_control(charset: bytes, octets: bytes) -> bool:
+    shifts = charset == b"iso-2022-jp"  # its escape sequences alone may hold a control octet
+    if _CONTROL_OCTET.search(octets.replace(b"\x1b", b"") if shifts else octets):
+        return True
+    try:
+        return _CONTROL.search(octets.decode(charset.decode("ascii"), "strict" if shifts else "replace")) is not None
+    except (LookupError, UnicodeDecodeError):
         return True
 
 
@@ -217,7 +254,7 @@ def _mailbox(mailbox: Mailbox) -> bytes:
     address = mailbox.address.encode("utf-8")
     if not mailbox.name:
         return address
-    phrase = _phrase(_LINE_BREAKS.sub(b" ", mailbox.name))
+    phrase = _phrase(_without_controls(mailbox.name))
     joint = b" " if len(phrase) + len(address) < _FOLD_AT - 8 else b"\r\n "
     return phrase + joint + b"<" + address + b">"
 

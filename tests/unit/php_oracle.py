@@ -99,7 +99,9 @@ def tells(texts: list[bytes], wanted: list[bytes]) -> list[str]:
     """For each text the value that `unserialize()` reads: of an array the wanted keys, two levels deep; or "no"."""
     lines = [json.dumps([name.decode() for name in wanted]).encode(), *map(base64.b64encode, texts)]
     command = [need("php"), "-n", "-r", _TELL]
-    result = subprocess.run(command, input=b"\n".join(lines), capture_output=True, timeout=120, check=False)
+    result = subprocess.run(
+        command, input=b"".join(line + b"\n" for line in lines), capture_output=True, timeout=120, check=False
+    )
     assert result.returncode == 0, result.stdout[-500:] + result.stderr
     answers = result.stdout.decode().splitlines()
     assert len(answers) == len(texts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import tracemalloc
+import unicodedata
 from email import message_from_bytes
 from email.header import decode_header
 from email.message import EmailMessage
@@ -80,7 +81,15 @@ def text_of(value: object) -> bytes:
 
 
 def one_line(text: bytes) -> bytes:
-    return re.sub(rb"[\r\n]+", b" ", text)
+    """With a blank for what no header may hold, as `str.isprintable` and `unicodedata` would have it."""
+    if not is_utf8(text):
+        return re.sub(rb"[\x00-\x08\n-\x1f\x7f]+", b" ", text)
+    letters = ["\0" if is_control(letter) else letter for letter in text.decode()]
+    return re.sub("\0+", " ", "".join(letters)).encode()
+
+
+def is_control(letter: str) -> bool:
+    return letter != "\t" and unicodedata.category(letter) in {"Cc", "Zl", "Zp"}
 
 
 def lines_of(text: bytes) -> bytes:
@@ -176,7 +185,12 @@ def test_any_body_arrives_octet_by_octet(body: bytes) -> None:
         b"=?utf-16?b?DQAKAA==?=", b"=?unicode_escape?q?=5cr=5cn?=", b"=?utf-8*en?q?a=0d=0a?=", b"=?utf-8?q?=c2=85?=",
         b"=?utf-8?q?=e2=80=a8?=", b"=?utf-8?x?a?=", b"=?utf-8?q?=0?=", b"=?utf-8?b?!?=", b"=?utf-8?q?a=0d?b?=",
         b"=?iso-8859-99?q?a?=", b"=?utf-8?b?YQ=?=", b"x=?utf-8?q?=0d=0a?=x", b"=?utf-8?q??==?utf-8?q?=0a?=",
-        b"=?iso-8859-1?q?a=0a?=", b"=?gb18030?q?=0d=0a?=", b"=?rot13?q?a?=", b"=?utf-8?q?a?= =?utf-8?q?=0d=0a?=",
+        b"=?iso-8859-1?q?a=0a?=", b"=?utf-8?B?YQBi?=", b"=?utf-8?b?AA==?=", b"=?iso-8859-1?q?=85?=", b"=?utf-8?q?=7f?=",
+        b"=?utf-8?q?=1b[31m?=", b"=?utf-8?q?=e2=80?= =?utf-8?q?=a9?=", b"=?utf-8?b?wg==?==?UTF-8?q?=85?=",
+        b"=?utf-8?q?=c2?=  =?utf-8?b?hQ==?=", b"=?gb18030?q?=810=831?=", b"=?gbk?q?=81=0a?=", b"=?big5?q?=a4=00?=",
+        b"=?shift_jis?q?=83=0d?=", b"=?iso-2022-jp?q?=1b$B=0d=0a=1b(B?=", b"=?iso-2022-jp?q?=1b[31m?=",
+        b"=?iso-2022-jp?q?=1b$B?= =?iso-2022-jp?q?!!=1b?=",
+        b"=?gb18030?q?=0d=0a?=", b"=?rot13?q?a?=", b"=?utf-8?q?a?= =?utf-8?q?=0d=0a?=",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("frame", [b"%b", b"Hello %b", b"%b%b", b"a, %b", b"<%b>", b"x" * 100 + b" %b", b'"%b"'])
@@ -204,6 +218,36 @@ def test_a_correct_encoded_word_passes_as_producers_wrote_it(word: bytes, text: 
     assert parsed(built(subject=word))["subject"] == text
     if b" " not in word:
         assert parsed(built(name=word))["to"].addresses[0].display_name == text
+
+
+@pytest.mark.parametrize("control", [*map(chr, (*range(32), *range(127, 160))), "\u2028", "\u2029", "\0\r\n\x1b"])
+@pytest.mark.parametrize("frame", ["a%sb", "%s", "ü%sx", "%sü", "Grüße%s", "ü" * 80 + "%s b", "<%s>", "=?%s?="])
+def test_no_control_character_is_in_a_header_or_in_its_encoded_words(control: str, frame: str) -> None:
+    """`docs/security.md` promises it for CR, LF and NUL; some readers end a header at any of Unicode's line breaks."""
+    text = frame.replace("%s", control)
+    meant = text if control == "\t" else text.replace(control, " ")
+    envelope = built(subject=text.encode(), name=text.encode(), sender=Mailbox("a@b.c", text.encode()))
+    assert octets_of(message_from_bytes(envelope.data)["subject"]) == meant.encode()
+    assert name_of(envelope, "to", "a@b.c") == name_of(envelope, "from", "a@b.c") == meant.encode()
+
+
+@pytest.mark.parametrize("text", ["標題".encode("gbk"), "é".encode("latin-1"), b"\xc2\x85\xff", "ａ".encode("big5")])
+def test_octets_that_are_not_utf8_stay_as_they_are(text: bytes) -> None:
+    """What looks like a control character of Unicode may be half of a letter there."""
+    assert octets_of(message_from_bytes(built(subject=text).data)["subject"]) == text
+
+
+def test_a_letter_that_is_cut_between_two_encoded_words_still_passes() -> None:
+    """Producers that cut at octets are common, and readers that join the octets show the letter."""
+    subject = b"=?utf-8?q?Gr=C3?= =?utf-8?q?=BC=C3=9Fe?="
+    assert b"Subject: " + subject + b"\r\n" in built(subject=subject).data
+
+
+@pytest.mark.parametrize("control", [b"\0", b"\x1b", b"\x7f", b"\xc2\x85", "\u2028".encode()])
+def test_a_control_character_of_a_body_arrives_and_is_never_there_as_itself(control: bytes) -> None:
+    envelope = built(body=b"a" + control + b"b")
+    assert parsed(envelope).get_payload(decode=True) == b"a" + control + b"b\r\n"
+    assert b"\0" not in envelope.data
 
 
 @given(st.lists(TEXTS, max_size=4), st.sampled_from([b"=?utf-8?q?=0d=0aBcc:_x?=", b"=?", b"?=", b"=?utf-8?b?DQo=?="]))
