@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import click
 
-from .console import make_spool, make_views, one_line, one_line_errors
+from .console import fail, make_spool, make_views, one_line, one_line_errors, short_name
 from .dead import dead
 
 
@@ -36,11 +36,19 @@ def demo(once: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @one_line_errors
 def status(as_json: bool) -> None:
-    """What waits, what is under way, what was sent, and whether the relay answers."""
+    """Whether mail flows, or what is wrong; what waits, what is under way, what was sent.
+
+    Exit codes: 0 mail flows, 1 a problem that somebody must mend, 75 Redis or the relay is away and is tried again,
+    78 a setting is wrong.
+    """
+    from .verdict import judge, relay_line, span  # noqa: PLC0415
+
     report = make_views().status()
+    finding = judge(report)
     if as_json:
-        click.echo(json.dumps(report))
-        return
+        click.echo(json.dumps(report | {"verdict": finding.sentence, "code": finding.code}))
+        sys.exit(finding.code)
+    click.echo(one_line(finding.sentence))
     for queue, length in report["lists"].items():
         click.echo(f"{queue:<24}{length:>10} waiting in the list")
     for state, number in report["states"].items():
@@ -49,12 +57,27 @@ def status(as_json: bool) -> None:
     click.echo(f"{'sent since ever':<24}{totals['sent']:>10}")
     click.echo(f"{'in doubt since ever':<24}{totals['in_doubt']:>10}")
     click.echo(f"{'workers':<24}{len(report['workers']):>10} with {sum(report['workers'].values())} pool children")
-    relay = report["relay"]
-    if relay["open"]:
-        who = "the configuration must be mended" if relay["needs_operator"] else "tried again by itself"
-        click.echo(f"the relay does not work ({who}): {one_line(relay['last_error'])}")
-    else:
-        click.echo("the relay works, as far as is known")
+    for name, age in report["heard_seconds"].items():
+        heard = f"last heard of {span(age)} ago" if age is not None else "nobody can tell when it was last heard of"
+        lost = ": taken to be gone, or stopped" if name in report["silent"] else ""
+        click.echo(f"{'':<24}{'':>10} {one_line(short_name(name))}: {heard}{lost}")
+    click.echo(one_line(relay_line(report["relay"])))
+    sys.exit(finding.code)
+
+
+@mail.command("retry-now")
+@click.argument("ids", nargs=-1, metavar="[ID]…")
+@one_line_errors
+def retry_now(ids: tuple[str, ...]) -> None:
+    """All that waits for its next attempt is due now, and a relay that was given up is tried at once.
+
+    For when what was wrong has been mended. No attempt is counted by it. A mail whose caller asked for a later time
+    waits on, unless it is named by its id. For dead letters: `mailworker dead retry`.
+    """
+    due, probed = make_spool().hasten(ids)
+    click.echo(f"{due} mails are due now" + ("; the relay is tried at once" if probed else ""))
+    if ids and due < len(set(ids)):
+        fail(f"{len(set(ids)) - due} of these ids are not waiting for an attempt", 1)
 
 
 mail.add_command(dead)

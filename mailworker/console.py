@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -20,23 +21,55 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """What went wrong, as one line on standard error and exit code 1; never a traceback for a known error."""
+    """What went wrong, as one line on standard error and an exit code (see `verdict`); never a traceback for a known
+    error."""
 
     @wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         from .errors import MailworkerError  # noqa: PLC0415
 
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character gets its escape
+                stream.reconfigure(errors="backslashreplace")
         try:
             return command(*args, **kwargs)
         except MailworkerError as error:
-            sys.exit(f"mailworker: {error}")
+            fail(str(error), _code_of(error))
 
     return wrapper
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """Ends the command with one line on standard error."""
+    click.echo(f"mailworker: {one_line(text)}", err=True)
+    sys.exit(code)
+
+
+def _code_of(error: Exception) -> int:
+    """The exit code for an error: is it a setting, something that passes, or neither?"""
+    import redis  # noqa: PLC0415
+
+    from .errors import SettingsError  # noqa: PLC0415
+    from .verdict import LATER, PROBLEM, SETTINGS  # noqa: PLC0415
+
+    cause = error.__cause__
+    if isinstance(error, SettingsError) or isinstance(
+        cause, redis.AuthenticationError | redis.exceptions.NoPermissionError
+    ):
+        return SETTINGS
+    passes = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError, redis.ReadOnlyError)
+    return LATER if isinstance(cause, passes) else PROBLEM
 
 
 def one_line(text: str) -> str:
     """What a relay said may hold anything: no control character reaches the terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def short_name(worker: str) -> str:
+    """A worker's name for people: its host and process id."""
+    parts = worker.split(":")
+    return f"{':'.join(parts[:-3])} (process {parts[-2]})" if len(parts) > 3 else worker
 
 
 def seconds_of(text: str) -> float:

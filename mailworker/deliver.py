@@ -20,6 +20,7 @@ from .smtp import session
 from .smtp.replies import Reply
 from .smtp.session import Outgoing
 from .spool import Record, Spool, Taken
+from .verdict import remedy
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
         failure = error
     # Outside the handler: an error of Redis must not carry what the relay said into a traceback.
     if failure is not None:
-        return _relay_failed(office, batch, failure)
+        return _relay_failed(office, desk, batch, failure)
     before = batch.delivered
     fresh = connection.mails == 0
     try:
@@ -98,31 +99,34 @@ def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
         connection.used_at = time.monotonic()
         if connection.broken:
             desk.line.drop()
-    return failure is None or _session_broke(office, batch, failure, fresh, batch.delivered - before)
+    return failure is None or _session_broke(office, desk, batch, failure, fresh, batch.delivered - before)
 
 
-def _relay_failed(office: Office, batch: _Batch, error: SmtpError) -> bool:
+def _relay_failed(office: Office, desk: Desk, batch: _Batch, error: SmtpError) -> bool:
     """There is no working session: that is the relay's fault, and no attempt of the mails that wait."""
-    is_open, wait, changed = office.spool.relay_failed(_told(error), error.configuration)
-    if changed:
-        level = logging.CRITICAL if error.configuration else logging.ERROR
-        logger.log(level, "relay: %s; mail waits, next probe in %.0f s", _public(error), wait)
+    place = desk.line.relay.place
+    is_open, wait, changed = office.spool.relay_failed(_told(error), error.configuration, place)
+    if changed and error.configuration:
+        mend = f"mend {remedy(error.phase)}, restart or `mailworker retry-now`"
+        logger.critical("relay %s: %s; mail waits; %s; next probe in %.0f s", place, _public(error), mend, wait)
+    elif changed:
+        logger.error("relay %s: %s; mail waits, next probe in %.0f s", place, _public(error), wait)
     batch.give_back(0 if is_open else 1)
     return False
 
 
-def _session_broke(office: Office, batch: _Batch, error: SmtpError, fresh: bool, delivered: int) -> bool:
+def _session_broke(office: Office, desk: Desk, batch: _Batch, error: SmtpError, fresh: bool, delivered: int) -> bool:
     """The connection was lost between greeting and good-bye. True where the rest may go over a new one."""
     if error.configuration:
         batch.lose(error.phase, blame=False)
-        return _relay_failed(office, batch, error)
+        return _relay_failed(office, desk, batch, error)
     if delivered:
         batch.lose(error.phase, blame=error.phase != "MAIL")
         return True
     batch.lose(error.phase, blame=fresh or error.phase != "MAIL")
     if not fresh and error.phase == "MAIL":
         return True  # a warm connection that had died: costs nobody anything
-    return _relay_failed(office, batch, error)
+    return _relay_failed(office, desk, batch, error)
 
 
 _BEFORE_MAIL = ("connect", "greeting", "EHLO", "HELO", "STARTTLS", "TLS", "AUTH")

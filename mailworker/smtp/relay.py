@@ -36,3 +36,8 @@ class Relay:
     idle: float = 20
     mails: int = 1000
     deadlines: Deadlines = Deadlines()
+
+    @property
+    def place(self) -> str:
+        """For people: host and port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -3,6 +3,7 @@
 local P = '@PREFIX@'
 local DUE, COUNTS, DEAD, OWNERS, POOLS = P .. 'due', P .. 'counts', P .. 'dead', P .. 'owners', P .. 'pools'
 local RING, RELAY, PROBE, SEQUENCE = P .. 'ring', P .. 'relay', P .. 'probe', P .. 'sequence'
+local HEARD = P .. 'heard'
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -54,6 +55,14 @@ local function relay_closed_for()
   if redis.call('EXISTS', PROBE) == 1 then return math.max(redis.call('PTTL', PROBE), 1) end
   -- A clock that was set back must not keep the breaker open for hours.
   return math.max(0, math.min(till - now, tonumber(redis.call('HGET', RELAY, 'interval') or 0)))
+end
+
+-- Whoever mended something does not wait for the breaker: the next mail is the probe, and the intervals begin anew.
+local function probe_now()
+  if redis.call('HEXISTS', RELAY, 'open_until') == 0 then return 0 end
+  redis.call('HSET', RELAY, 'open_until', now, 'interval', 0)
+  redis.call('DEL', PROBE)
+  return 1
 end
 
 local function bury(id, from, reason, detail, code, state)

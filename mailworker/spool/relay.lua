@@ -1,5 +1,5 @@
 -- ARGV: 'up', or 'down', text, '1' if only the operator can mend it, failures that open, first and longest
--- interval in ms. Returns {1 if the breaker is open, ms until the next probe, 1 if this call opened or closed it}.
+-- interval in ms, the relay's host and port. Returns {1 if the breaker is open, ms until the next probe, 1 if this call opened or closed it}.
 run_when_full()
 if ARGV[1] == 'up' then
   local was = redis.call('HEXISTS', RELAY, 'open_until')
@@ -7,7 +7,8 @@ if ARGV[1] == 'up' then
   return {0, 0, was}
 end
 local failures = redis.call('HINCRBY', RELAY, 'failures', 1)
-redis.call('HSET', RELAY, 'text', ARGV[2], 'configuration', ARGV[3], 'failed_at', now)
+redis.call('HSET', RELAY, 'text', ARGV[2], 'configuration', ARGV[3], 'failed_at', now, 'place', ARGV[7] or '')
+if redis.call('HEXISTS', RELAY, 'since') == 0 then redis.call('HSET', RELAY, 'since', now) end
 local interval = tonumber(redis.call('HGET', RELAY, 'interval') or 0)
 local was = redis.call('HEXISTS', RELAY, 'open_until')
 if was == 0 and ARGV[3] ~= '1' and failures < tonumber(ARGV[4]) then return {0, 0, 0} end

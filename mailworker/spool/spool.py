@@ -24,6 +24,9 @@ LEASE_MS: Final = 1_800_000
 """When to look again at a mail in hand. It is taken over earlier if its owner's pulse ends; see `watcher`."""
 
 CLAIM_OCTETS: Final = 16 * 1024 * 1024
+HASTEN: Final = 1000
+"""Mails that one script makes due."""
+
 KEEP_SENT_SECONDS: Final = 86_400
 _DETAIL: Final = 1000
 _SCRIPTS: Final = (
@@ -31,6 +34,7 @@ _SCRIPTS: Final = (
     "claim",
     "drop",
     "giveback",
+    "hasten",
     "put",
     "relay",
     "release",
@@ -187,7 +191,7 @@ class Spool:
 
     def beat(self, worker: str, pool_size: int, owners: Sequence[str]) -> dict[str, int]:
         """Says that this worker and these owners are alive; returns every owner's count of beats."""
-        flat = self._run("beat", (), worker, pool_size, *owners)
+        flat = self._run("beat", self.queues, worker, pool_size, *owners)
         return {name.decode(): int(beats) for name, beats in zip(flat[::2], flat[1::2], strict=True)}
 
     def release(self, owner: str, died: bool) -> int:
@@ -211,11 +215,24 @@ class Spool:
         """
         return int(self._run("giveback", (), *[part for mail in mails for part in mail], repeat=False))
 
+    def hasten(self, ids: Sequence[str] = ()) -> tuple[int, bool]:
+        """What waits for its next attempt is due now, and an open breaker is probed; with `ids` those mails alone, also
+        where their caller asked for a later time. Returns how many, and whether the breaker was open."""
+        if ids:
+            hastened, _, probed = self._run("hasten", (), "", "", "1", *ids)
+            return int(hastened), bool(probed)
+        total, skip, probed = 0, 0, False
+        while True:
+            hastened, left, open_ = self._run("hasten", (), skip, HASTEN, "0" if total or skip else "1")
+            total, skip, probed = total + hastened, skip + left, probed or bool(open_)
+            if hastened + left < HASTEN:
+                return total, probed
+
     # The relay's breaker.
 
-    def relay_failed(self, text: str, configuration: bool) -> tuple[bool, float, bool]:
-        """(is the breaker open, seconds to the next probe, was it this call that opened it)"""
-        arguments = ("down", text[:_DETAIL], "1" if configuration else "0", 3, 15_000, 300_000)
+    def relay_failed(self, text: str, configuration: bool, place: str = "") -> tuple[bool, float, bool]:
+        """(is the breaker open, seconds to the next probe, was it this call that opened it). `place`: host and port."""
+        arguments = ("down", text[:_DETAIL], "1" if configuration else "0", 3, 15_000, 300_000, place)
         is_open, wait, changed = self._run("relay", (), *arguments)
         return bool(is_open), wait / 1000, bool(changed)
 

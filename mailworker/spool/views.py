@@ -14,6 +14,10 @@ STATES: Final = ("queued", "leased", "committing", "deferred", "failed", "held")
 TOTALS: Final = ("claimed", "accepted", "sent", "deferred", "failed", "held", "in_doubt")
 
 
+SILENT_AFTER_SECONDS: Final = 10.0
+"""A worker is heard of once a second, every five where Redis fails it. Only shown: nobody is declared dead by it."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A mail that somebody must look at. `at` and `ended` are Unix times in ms, `source` a list's name or `delay`."""
@@ -48,14 +52,18 @@ class Views:
         self.prefix = prefix
 
     def status(self) -> dict[str, Any]:
-        """The lists' lengths, mails by state, totals since ever, the relay and the pools of the workers."""
+        """The lists' lengths, mails by state, totals since ever, the relay, and the pool children of each worker that
+        is alive. `silent` are those not heard of for ten seconds; `heard_seconds` is when, None where nobody can tell;
+        `stands_seconds` is how long no mail moved although some wait."""
         try:
             counts = self._hash("counts")
             relay = self._hash("relay")
             pools = self._hash("pools")
             waiting = {queue: int(self.client.llen(queue)) for queue in self.queues}
+            heard, now = self._heard()
         except redis.RedisError as error:
             raise translated(error) from error
+        ages = {name: _age(heard.get(name), now) for name in pools}
         return {
             "lists": waiting,
             "states": {state: int(counts.get(state, 0)) for state in STATES},
@@ -65,9 +73,24 @@ class Views:
                 "failures": int(relay.get("failures", 0)),
                 "needs_operator": relay.get("configuration") == "1",
                 "last_error": relay.get("text", ""),
+                "place": relay.get("place", ""),
+                "down_seconds": _age(relay.get("since"), now),
+                "probe_seconds": _until(relay, now),
             },
-            "workers": {name: int(size) for name, size in pools.items()},
+            "workers": {name: int(size) for name, size in pools.items() if _alive(ages[name])},
+            "silent": {name: age for name, age in ages.items() if not _alive(age)},
+            "heard_seconds": ages,
+            "stands_seconds": _age(heard.get(" moved"), now),
         }
+
+    def _heard(self) -> tuple[dict[str, str], float]:
+        """When each worker was last heard of, and the time by the same clock, in ms. Without the right to see that,
+        nothing and 0: an older list of users is no reason to show no status."""
+        try:
+            seconds, micros = self.client.time()
+            return self._hash("heard"), seconds * 1000 + micros / 1000
+        except redis.exceptions.NoPermissionError:
+            return {}, 0
 
     def dead_letters(self) -> Iterator[DeadLetter]:
         """Oldest first. One that is retried or dropped meanwhile is left out."""
@@ -152,6 +175,23 @@ class Views:
             key.decode(): value.decode("utf-8", "replace")
             for key, value in self.client.hgetall(self.prefix + name).items()
         }
+
+
+def _age(at: str | None, now: float) -> float | None:
+    """Seconds between a time of Redis's clock and now. Who lives is soon heard of by a clock that was set back, too."""
+    return round(abs(now - float(at)) / 1000, 1) if at and now else None
+
+
+def _alive(age: float | None) -> bool:
+    return age is None or age <= SILENT_AFTER_SECONDS
+
+
+def _until(relay: dict[str, str], now: float) -> float | None:
+    """Seconds until the breaker lets a probe through; None where it is closed or that is not known."""
+    if "open_until" not in relay or not now:
+        return None
+    wait = min(float(relay["open_until"]) - now, float(relay.get("interval", 0)))
+    return max(0.0, round(wait / 1000, 1))
 
 
 def _sequence(mail_id: str, record: dict[bytes, bytes]) -> int:

@@ -1,0 +1,119 @@
+"""Pure: what `mailworker status` says first. The first thing that is wrong, the command or setting that mends it, and
+an exit code that a script can use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+GOOD: Final = 0
+PROBLEM: Final = 1
+"""Something is wrong that a person has to mend."""
+LATER: Final = 75
+"""Redis or the relay is away: it is tried again by itself (EX_TEMPFAIL of sysexits.h)."""
+SETTINGS: Final = 78
+"""A setting is wrong (EX_CONFIG)."""
+
+STANDS_AFTER: Final = 60.0
+"""Seconds without any outcome after which mail that waits is said to stand."""
+
+_START: Final = "start one: celery -A mailworker worker"
+_REMEDIES: Final = {
+    "AUTH": "the user and password in MAILWORKER_SMTP_URL",
+    "STARTTLS": "the scheme of MAILWORKER_SMTP_URL (smtp://, smtp+starttls:// or smtps://)",
+    "TLS": "MAILWORKER_SMTP_CA_FILE, or the host, port and scheme in MAILWORKER_SMTP_URL",
+    "MAIL": "MAILWORKER_FROM, or the user and password in MAILWORKER_SMTP_URL",
+    "RCPT": "the user and password in MAILWORKER_SMTP_URL: the relay does not send on for us",
+    "EHLO": "MAILWORKER_SMTP_HELO",
+    "HELO": "MAILWORKER_SMTP_HELO",
+    "connect": "the host and port in MAILWORKER_SMTP_URL",
+    "greeting": "the host, port and scheme in MAILWORKER_SMTP_URL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence for a person, and the exit code for a script."""
+
+    sentence: str
+    code: int
+
+
+def remedy(error: str) -> str:
+    """The setting to look at after this error of the relay: it begins with the step of the session."""
+    return _REMEDIES.get(error.partition(":")[0], "MAILWORKER_SMTP_URL")
+
+
+def judge(report: Mapping[str, Any]) -> Finding:
+    """The first thing that is wrong in what `Views.status` returns, or that mail flows."""
+    return _workers(report) or _relay(report["relay"]) or _backlog(report) or _good(report)
+
+
+def relay_line(relay: Mapping[str, Any]) -> str:
+    """Whether the relay works; if not: which, since when, when it is tried next, what to mend and what it said."""
+    if not relay["open"]:
+        failures = relay["failures"]
+        if failures:
+            return f"the relay failed of late ({failures} in a row), and is tried on: {relay['last_error']}"
+        return "the relay works, as far as is known"
+    place = f" {relay['place']}" if relay["place"] else ""
+    since = f" since {span(relay['down_seconds'])}" if relay["down_seconds"] is not None else ""
+    probe = f"next probe in {span(relay['probe_seconds'])}" if relay["probe_seconds"] else "the next mail is the probe"
+    if relay["needs_operator"]:
+        who = f"the configuration must be mended: {remedy(relay['last_error'])}; then `mailworker retry-now`"
+    else:
+        who = "tried again by itself"
+    return f"the relay{place} does not work{since} ({who}; {probe}): {relay['last_error']}"
+
+
+def span(seconds: float) -> str:
+    """`45 s`, `12 min`, `3 h`, `2 d`: the largest unit of which there are two."""
+    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _workers(report: Mapping[str, Any]) -> Finding | None:
+    if report["workers"]:
+        return None
+    silent = [seconds for seconds in report["silent"].values() if seconds is not None]
+    if report["silent"]:
+        when = f": last heard of {span(min(silent))} ago" if silent else ""
+        return Finding(f"No worker is alive{when}; {_START}", PROBLEM)
+    return Finding(f"No worker is running; {_START}", PROBLEM)
+
+
+def _relay(relay: Mapping[str, Any]) -> Finding | None:
+    if not relay["open"]:
+        return None
+    sentence = relay_line(relay)
+    return Finding(sentence[0].upper() + sentence[1:], PROBLEM if relay["needs_operator"] else LATER)
+
+
+def _backlog(report: Mapping[str, Any]) -> Finding | None:
+    waiting = _waiting(report)
+    stands = report["stands_seconds"]
+    if not waiting or stands is None or stands < STANDS_AFTER:
+        return None
+    return Finding(
+        f"{waiting} mails wait and nothing moved for {span(stands)}, though a worker is alive; look into its log",
+        PROBLEM,
+    )
+
+
+def _good(report: Mapping[str, Any]) -> Finding:
+    waiting = _waiting(report)
+    letters = report["states"]["failed"] + report["states"]["held"]
+    sentence = f"Mail flows; {waiting} wait" if waiting else "Mail flows"
+    if letters:
+        sentence += f"; {letters} dead letters want a person: mailworker dead list"
+    return Finding(sentence, GOOD)
+
+
+def _waiting(report: Mapping[str, Any]) -> int:
+    """Mails that could go now."""
+    states = report["states"]
+    lists = sum(length for length in report["lists"].values() if length)
+    return int(lists + states["queued"] + states["leased"] + states["committing"])

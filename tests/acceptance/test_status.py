@@ -1,0 +1,195 @@
+"""What an operator sees at once: `mailworker status`, its exit codes, `retry-now`, what a worker says at its start."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from mailworker.retry import Deferred
+from mailworker.spool import Spool, Views, connect
+from tests.conftest import Inbox, RedisServer, Workers, free_port, settings_for, until
+
+QUEUE = "queue:email"
+LOGIN_REFUSED = "AUTH: 535 5.7.8 no"
+
+
+@pytest.fixture
+def spool(redis_server: RedisServer) -> Spool:
+    return Spool(connect(redis_server.url), [QUEUE])
+
+
+def code(workers: Workers, *words: str) -> int:
+    return workers.run("mailworker", *words).returncode
+
+
+def test_before_any_worker_ran_status_says_so(workers: Workers) -> None:
+    result = workers.run("mailworker", "status")
+    assert result.stdout.startswith("No worker is running; start one: celery -A mailworker worker\n")
+    assert result.returncode == 1
+
+
+def test_a_worker_that_was_killed_is_not_counted_as_alive(workers: Workers, redis_server: RedisServer) -> None:
+    process = workers.start()
+    until(lambda: code(workers, "status") == 0, what="the first pulse")
+    assert "last heard of" in workers.run("mailworker", "status").stdout
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    client = redis_server.client()
+    for name in client.hkeys("mailworker:heard"):  # a minute later
+        if not name.startswith(b" "):
+            client.hincrby("mailworker:heard", name, -60_000)
+    result = workers.run("mailworker", "status")
+    assert "No worker is alive: last heard of 6" in result.stdout.splitlines()[0]
+    assert "workers                          0 with 0 pool children" in result.stdout
+    assert result.returncode == 1
+    report = json.loads(workers.run("mailworker", "status", "--json").stdout)
+    assert report["workers"] == {}
+    assert len(report["silent"]) == 1
+
+
+def test_one_living_worker_beside_a_dead_one_is_enough(spool: Spool, workers: Workers) -> None:
+    spool.beat("dead:1:2:abc", 5, ())
+    spool.client.hincrby("mailworker:heard", "dead:1:2:abc", -90_000)
+    spool.beat("living:1:3:abc", 2, ())
+    result = workers.run("mailworker", "status")
+    assert result.returncode == 0
+    assert "workers                          1 with 2 pool children" in result.stdout
+    assert "dead (process 2): last heard of 90 s ago: taken to be gone" in result.stdout
+
+
+def test_a_clock_that_was_set_back_does_not_revive_a_dead_worker(spool: Spool, workers: Workers) -> None:
+    spool.beat("dead:1:2:abc", 5, ())
+    spool.client.hincrby("mailworker:heard", "dead:1:2:abc", 3_600_000)
+    assert code(workers, "status") == 1
+
+
+def test_a_relay_that_refuses_the_login_is_named_with_the_setting(spool: Spool, workers: Workers) -> None:
+    spool.beat("w:1:2:abc", 5, ())
+    spool.relay_failed(LOGIN_REFUSED, True, "mail.example.com:587")
+    result = workers.run("mailworker", "status")
+    first = result.stdout.splitlines()[0]
+    assert result.returncode == 1
+    for words in ("mail.example.com:587", "since", "next probe in", "password in MAILWORKER_SMTP_URL", "535"):
+        assert words in first
+
+
+def test_a_relay_that_is_away_is_something_that_passes(spool: Spool, workers: Workers) -> None:
+    spool.beat("w:1:2:abc", 5, ())
+    for _ in range(3):
+        spool.relay_failed("connect: Connection refused", False, "mail.example.com:25")
+    assert code(workers, "status") == 75
+
+
+def test_a_backlog_that_stands_is_told(spool: Spool, workers: Workers) -> None:
+    spool.client.lpush(QUEUE, "x")
+    spool.beat("w:1:2:abc", 5, ())
+    spool.beat("w:1:2:abc", 5, ())
+    assert code(workers, "status") == 0
+    spool.client.hincrby("mailworker:heard", " moved", -300_000)
+    spool.beat("w:1:2:abc", 5, ())
+    result = workers.run("mailworker", "status")
+    assert "1 mails wait and nothing moved for 5 min" in result.stdout
+    assert result.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("MAILWORKER_REDIS_URL", "redis://:secretword@127.0.0.1:{port}/0", 75),
+        ("MAILWORKER_REDIS_URL", "http://x", 78),
+        ("MAILWORKER_SMTP_ULR", "smtp://x", 78),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["status"], ["dead", "list"], ["dead", "show", "x"], ["doubts"], ["giveback", "--yes"], ["retry-now"]]
+)
+def test_what_a_command_cannot_do_is_one_line_and_a_code(
+    workers: Workers, command: list[str], setting: str, value: str, expected: int
+) -> None:
+    workers.environment[setting] = value.format(port=free_port())
+    result = workers.run("mailworker", *command)
+    assert result.returncode == expected
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("mailworker: ")
+    assert "secretword" not in result.stderr
+
+
+def test_a_wrong_password_of_redis_is_a_setting(workers: Workers, tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    server = RedisServer(folder, "--requirepass", "right")
+    server.client = lambda: connect(f"redis://:right@127.0.0.1:{server.port}/0")  # type: ignore[method-assign]
+    server.start()
+    try:
+        workers.environment["MAILWORKER_REDIS_URL"] = f"redis://:wrong@127.0.0.1:{server.port}/0"
+        result = workers.run("mailworker", "status")
+        assert result.returncode == 78, result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    finally:
+        server.stop()
+
+
+def defer(spool: Spool, count: int, delay: float = 3600) -> list[str]:
+    ids = [f"m{number:05}" for number in range(count)]
+    for mail_id in ids:
+        spool.put(mail_id, b"{}")
+    spool.take("w/1.0", ids)
+    spool.step("w/1.0", [(mail_id, Deferred(delay, 450, "RCPT", "450 later")) for mail_id in ids], end=True)
+    return ids
+
+
+def test_retry_now_makes_due_what_waits_and_has_the_relay_probed(spool: Spool, workers: Workers) -> None:
+    ids = defer(spool, 2100)
+    spool.put("asked", b"{}", delay=3600)
+    tries = spool.client.hget(f"mailworker:mail:{ids[0]}", "tries")
+    for _ in range(4):
+        spool.relay_failed(LOGIN_REFUSED, True)
+    assert not spool.ring("t").rung
+    result = workers.run("mailworker", "retry-now")
+    assert result.stdout == "2100 mails are due now; the relay is tried at once\n"
+    assert spool.ring("t").rung
+    assert spool.client.hget(f"mailworker:mail:{ids[0]}", "tries") == tries
+    now = spool.client.time()[0] * 1000 + 1000
+    assert spool.client.zcount("mailworker:due", "-inf", now) == 2100
+    assert workers.run("mailworker", "retry-now").stdout == "0 mails are due now; the relay is tried at once\n"
+
+
+def test_retry_now_of_some_ids_leaves_the_others_and_says_which_are_unknown(spool: Spool, workers: Workers) -> None:
+    defer(spool, 3)
+    spool.put("asked", b"{}", delay=3600)
+    result = workers.run("mailworker", "retry-now", "m00001", "asked", "nobody")
+    assert result.stdout == "2 mails are due now\n"
+    assert "1 of these ids" in result.stderr
+    assert result.returncode == 1
+
+
+def test_a_start_probes_at_once_and_a_pulse_that_goes_on_does_not(spool: Spool) -> None:
+    spool.beat("old:1:2:abc", 5, ())
+    for _ in range(3):
+        spool.client.hset("mailworker:relay", "open_until", 0)
+        spool.relay_failed(LOGIN_REFUSED, True)
+    spool.beat("old:1:2:abc", 5, ())
+    assert not spool.ring("t").rung
+    spool.client.lpush(QUEUE, "x")
+    spool.beat("new:1:3:abc", 5, ())
+    assert spool.ring("t").rung
+    assert spool.relay_failed(LOGIN_REFUSED, True)[1] == 15  # the intervals begin anew
+
+
+def test_mail_goes_soon_after_a_restart_with_the_right_relay(
+    workers: Workers, redis_server: RedisServer, inbox: Inbox, spool: Spool
+) -> None:
+    for _ in range(6):
+        spool.client.hset("mailworker:relay", "open_until", 0)
+        spool.relay_failed(LOGIN_REFUSED, True)
+    views = Views(redis_server.client(), [QUEUE], "mailworker:")
+    assert views.status()["relay"]["probe_seconds"] > 200
+    workers.environment |= settings_for(redis_server.url, inbox.url)
+    workers.python("from mailworker import send_email\nsend_email.delay(to='a@example.com', subject='s', body='b')")
+    workers.start()
+    until(lambda: inbox.subjects() == ["s"], 10, "the mail")
