@@ -3,16 +3,13 @@
 The broker comes from MAILWORKER_BROKER_URL (or MAILWORKER_REDIS_URL). Why each value is as it is: docs/design.md.
 """
 
-from kombu import Queue
-
 # What the old daemon had: five sending processes, each replaced after 16,000 rounds.
 worker_concurrency = 5
 worker_max_tasks_per_child = 16_000
 
 # A message is a doorbell: losing or doubling one costs nothing, holding many back does.
-task_default_queue = "mailworker"
-task_queues = [Queue("mailworker"), Queue("mailworker.bridge", routing_key="mailworker.bridge")]
-task_routes = {"mailworker.bridge": {"queue": "mailworker.bridge"}}
+# The queues are `mailworker` and `mailworker.bridge`, and begin with the spool's prefix where a site chose another one:
+# mailworker/names.py.
 task_create_missing_queues = True
 worker_prefetch_multiplier = 1
 task_acks_late = True

@@ -1,23 +1,25 @@
-"""The Celery app: its settings, its signals, its boot-step. Celery stays at this rim."""
+"""The Celery app: its settings and its boot-steps. Celery stays at this rim.
+
+Importing it changes nothing of the program that does: what a worker needs of a process is done by the boot-steps, which
+run in a worker of ours and nowhere else.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import importlib.util
-import logging
 import ssl
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import click
-from celery import Celery, signals
+from click.core import ParameterSource
 
-from . import lost, privacy, runtime
+from . import runtime
 from .errors import SettingsError
-from .watcher import Watcher
+from .guest import Guest
+from .names import names, redis_keys
 
 REQUIRED = {
     "task_acks_late": True,
@@ -28,38 +30,65 @@ REQUIRED = {
 }
 """What the promises rest on; a site's own celeryconfig.py must not change these."""
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_PACKAGED: Final = Path(__file__).with_name("celeryconfig.py")
 
 
-def create_app() -> Celery:
+def create_app() -> Guest:
     """Raises `SettingsError`; on the command line that ends the command with its one line."""
+    context = click.get_current_context(silent=True)
     try:
-        app = Celery("mailworker", include=["mailworker.tasks"], amqp="mailworker.privacy:PrivateAMQP")
+        app = Guest(
+            "mailworker", _put_the_site_on_top, include=["mailworker.tasks"], amqp="mailworker.privacy:PrivateAMQP"
+        )
         app.conf.update(broker_url=runtime.settings().celery_broker_url)
-        for path in _configurations():
-            app.conf.update(_values(path))
-        if behind := runtime.settings().celery_sentinels:
-            app.conf.broker_transport_options = app.conf.broker_transport_options | {"master_name": behind.master}
-            app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED} if behind.tls else False
-        _check(app)
+        app.conf.update(_values(_PACKAGED))
+        app.conf.update(names(runtime.settings().spool_prefix))
+        _complete(app)
+        app.steps["worker"].update(("mailworker.worker:Prepared", "mailworker.watcher:Watcher"))
+        if context is not None and _is_ours(context):
+            _start(app, context)
     except SettingsError as error:
-        if click.get_current_context(silent=True) is None:
+        if context is None:
             raise
         sys.exit(f"mailworker: {error}")
-    app.steps["worker"].add(Watcher)
-    logging.getLogger(privacy.Discretion.LOGGER).addFilter(privacy.Discretion())
+    return app
+
+
+def _is_ours(context: click.Context) -> bool:
+    """`celery -A mailworker …`, and not a host's command that imports us."""
+    chosen = context.find_root().params.get("app")
+    return isinstance(chosen, str) and chosen.partition(":")[0].partition(".")[0] == __package__
+
+
+def _start(app: Guest, context: click.Context) -> None:
+    root = context.find_root()
+    if root.get_parameter_source("broker") is ParameterSource.COMMANDLINE:  # and not BROKER_URL, which is a host's
+        app.conf.broker_url = root.params["broker"]
+    app.configure()
     if "flower.command" in sys.modules:  # on Celery's command line, which loads it
         from . import flower  # noqa: PLC0415 - nobody else needs it
 
         flower.prepare()
-    return app
 
 
-def _configurations() -> list[Path]:
-    """The packaged file, then the site's own in the current folder, if it is another."""
-    packaged = Path(__file__).resolve().parent.parent / "celeryconfig.py"
+def _put_the_site_on_top(app: Guest) -> None:
+    """The file of the folder in which a worker or a command of ours was started. Raises `SettingsError`."""
     own = Path.cwd() / "celeryconfig.py"
-    return [packaged, *([own] if own.is_file() and own.resolve() != packaged else [])]
+    if own.is_file() and own.resolve() != _PACKAGED.resolve():
+        app.conf.update(_values(own))
+    _complete(app)
+    for key, value in REQUIRED.items():
+        if app.conf[key] != value:
+            raise SettingsError(f"celeryconfig.py: {key} must stay {value!r}")
+
+
+def _complete(app: Guest) -> None:
+    """What the connection to the broker needs of our own settings, whoever wrote its other options."""
+    needed: dict[str, Any] = dict(redis_keys(runtime.settings().spool_prefix))
+    if behind := runtime.settings().celery_sentinels:
+        needed["master_name"] = behind.master
+        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED} if behind.tls else False
+    app.conf.broker_transport_options = needed | app.conf.broker_transport_options
 
 
 def _values(path: Path) -> dict[str, Any]:
@@ -69,39 +98,6 @@ def _values(path: Path) -> dict[str, Any]:
     module = ModuleType("celeryconfig")
     spec.loader.exec_module(module)
     return {key: value for key, value in vars(module).items() if key.islower() and not key.startswith("_")}
-
-
-def _check(app: Celery) -> None:
-    for key, value in REQUIRED.items():
-        if app.conf[key] != value:
-            raise SettingsError(f"celeryconfig.py: {key} must stay {value!r}")
-
-
-@signals.task_failure.connect
-def _child_lost(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
-    lost.wake(sender.name, task_id, args, kwargs or {}, exception)
-
-
-@signals.worker_init.connect
-def _keep_freed_memory(**_: Any) -> None:
-    """The children, forked from here, inherit it. glibc gives memory back to the kernel at once and takes it again for
-    the next mail, page by page: of a mail of 1 MiB that was a third of the time. So 16 MiB are kept, at most."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # another C library has no such thing
-        mallopt(_M_TRIM_THRESHOLD, 16 * 1024 * 1024)
-        mallopt(_M_MMAP_THRESHOLD, 4 * 1024 * 1024)
-
-
-@signals.worker_process_init.connect
-def _spare_the_collector(**_: Any) -> None:
-    """What was loaded before the fork lives as long as the child: the garbage collector need not walk it again."""
-    gc.collect()
-    gc.freeze()
-
-
-@signals.worker_shutting_down.connect
-def _stop_beginning_mails(**_: Any) -> None:
-    runtime.say_stopping()
 
 
 app = create_app()

@@ -21,7 +21,7 @@ from tornado.web import authenticated
 
 from .privacy import HIDDEN, TASK
 
-CONFIGURATION: Final = Path(__file__).resolve().parent.parent / "flowerconfig.py"
+CONFIGURATION: Final = Path(__file__).with_name("flowerconfig.py")
 HOW: Final = "set FLOWER_BASIC_AUTH=user:password"
 NOTHING: Final = (None, "", "()", "[]", "{}")
 

@@ -10,10 +10,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from celery.app.amqp import AMQP
 from celery.worker.request import Request
 
-from .transport import Connection
+from .guest import GuestAMQP
 
 TASK: Final = "mailworker.send_email"
 HIDDEN: Final = "(hidden)"
@@ -73,10 +72,8 @@ class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
         super().send_event(type, **fields)
 
 
-class PrivateAMQP(AMQP):  # type: ignore[misc]  # celery has no types
+class PrivateAMQP(GuestAMQP):
     """What this app's producers publish: neither the headers of a message nor its `task-sent` event repeat the mail."""
-
-    Connection = Connection
 
     def as_task_v2(
         self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any

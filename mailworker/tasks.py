@@ -80,7 +80,7 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
         return message.from_arguments(**bound.arguments, limits=runtime.settings().limits)
 
 
-@app.task(bind=True, base=SendEmail, name="mailworker.send_email", throws=(MailFailed,))
+@app.task(bind=True, base=SendEmail, name="mailworker.send_email", throws=(MailFailed,), shared=False)
 def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
     """`send_email.delay(to=…, subject=…, body=…)`; `to` is an address, `Name <address>`, a list, or {address: name}.
 
@@ -113,7 +113,7 @@ def _spool_arguments(task: SendEmail, mail_id: str, args: Any, kwargs: Any) -> N
     runtime.spool().put(mail_id, payload, keyed=True)
 
 
-@app.task(name="mailworker.deliver", Request=PRIVATE)
+@app.task(name="mailworker.deliver", Request=PRIVATE, shared=False)
 def deliver(ids: list[str]) -> dict[str, int]:
     """Delivers these mails of the spool. Returns how many had which outcome."""
     summary: dict[str, int] = {}
@@ -123,7 +123,7 @@ def deliver(ids: list[str]) -> dict[str, int]:
     return summary
 
 
-@app.task(bind=True, name="mailworker.bridge", Request=PRIVATE, send_events=False)
+@app.task(bind=True, name="mailworker.bridge", Request=PRIVATE, send_events=False, shared=False)
 def bridge(self: Task, token: str) -> None:
     """Claims what waits in the legacy lists and what is due, and rings for it. A lone mail it delivers itself."""
     if runtime.stopping():

@@ -47,6 +47,13 @@ class KeptClient(stock.Channel):
     """What a channel on Redis does otherwise, behind Sentinel too."""
 
     QoS = QoS
+    # Options that are `Channel`'s attributes: with them two sites in one database have no key in common.
+    from_transport_options: Any = (
+        *stock.Channel.from_transport_options,
+        "keyprefix_queue",
+        "keyprefix_binding_deadlines",
+        "keyprefix_binding_permanent",
+    )
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
@@ -63,6 +70,11 @@ class Channel(KeptClient):
 
 class SentinelChannel(KeptClient, stock.SentinelChannel):
     """A channel of `SentinelTransport`."""
+
+    from_transport_options = (
+        *KeptClient.from_transport_options,
+        *stock.SentinelChannel.from_transport_options,
+    )
 
 
 class Transport(stock.Transport):
