@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 
 from . import runtime
 from .errors import SpoolError
+from .greeting import greet
 from .spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no t
         def ring(token: str) -> None:
             parent.app.tasks["mailworker.bridge"].apply_async((token,))
 
+        greet(runtime.settings(), _hands(parent))
         spool = runtime.make_spool(runtime.settings())
         pulse = Pulse(spool, runtime.worker_name(), lambda: _pool_size(parent), lambda: _pool_processes(parent))
         # The pulse has a thread of its own: a broker that hangs must not make this worker look dead.
@@ -89,6 +91,14 @@ def _release_all(spool: Spool, worker: str) -> None:
 
 def _pool_size(worker: Any) -> int:
     return int(worker.concurrency or 1)
+
+
+def _hands(worker: Any) -> str:
+    """How many mails go at once, for people."""
+    pool = getattr(worker.pool_cls, "__module__", str(worker.pool_cls))
+    kinds = {"thread": "threads", "gevent": "greenlets", "eventlet": "greenlets", "solo": "one process", "prefork": ""}
+    kind = next((name for part, name in kinds.items() if part in pool), "") or "pool children"
+    return kind if kind == "one process" else f"{_pool_size(worker)} {kind}"
 
 
 def _pool_processes(worker: Any) -> set[int]:

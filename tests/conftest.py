@@ -130,7 +130,7 @@ class Workers:
         self.environment = environment
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *options: str, **settings: str) -> subprocess.Popen[bytes]:
+    def start(self, *options: str, ready: str = "ready.", **settings: str) -> subprocess.Popen[bytes]:
         number = len(self.processes)
         name = f"w{number}@test"
         command = [str(BIN / "celery"), "-A", "mailworker", "worker", "-n", name, "-l", "INFO", "-c", "2", *options]
@@ -144,7 +144,7 @@ class Workers:
                 start_new_session=True,
             )
         self.processes.append(process)
-        until(lambda: b"ready." in self.log(number).read_bytes(), what="the worker's start")
+        until(lambda: ready in self.log(number).read_text("utf-8", "replace"), what="the worker's start")
         return process
 
     def log(self, number: int = 0) -> Path:

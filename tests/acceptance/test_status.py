@@ -193,3 +193,22 @@ def test_mail_goes_soon_after_a_restart_with_the_right_relay(
     workers.python("from mailworker import send_email\nsend_email.delay(to='a@example.com', subject='s', body='b')")
     workers.start()
     until(lambda: inbox.subjects() == ["s"], 10, "the mail")
+
+
+@pytest.mark.parametrize(
+    ("pool", "hands"), [((), "2 pool children"), (("-P", "threads"), "2 threads"), (("-P", "solo"), "one process")]
+)
+def test_a_worker_says_once_at_the_default_level_what_it_is_about(
+    workers: Workers, redis_server: RedisServer, inbox: Inbox, pool: tuple[str, ...], hands: str
+) -> None:
+    process = workers.start("-l", "WARNING", *pool, ready="drains")
+    log = workers.log().read_text()
+    assert log.count("drains queue:email") == 1
+    assert f"through {inbox.url} as A site <site@example.com>, with {hands}" in log
+    assert process.poll() is None
+
+
+def test_a_worker_that_nobody_told_who_sends_warns(workers: Workers) -> None:
+    del workers.environment["MAILWORKER_FROM"]
+    workers.start()
+    assert "set MAILWORKER_FROM" in workers.log().read_text()
