@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from .owner import name_desk
 from .smtp.connection import Connection, open_connection
 from .smtp.relay import Relay
 
@@ -78,6 +78,8 @@ class Desks:
         self.relay = relay
         self._numbers = itertools.count()
         self._free: deque[Desk] = deque()
+        self.taken: set[str] = set()
+        """The owners at work."""
 
     @contextmanager
     def sit(self) -> Iterator[Desk]:
@@ -85,8 +87,10 @@ class Desks:
         try:
             desk = self._free.pop()
         except IndexError:
-            desk = Desk(f"{self.worker}/{os.getpid()}.{next(self._numbers)}", Line(self.relay))
+            desk = Desk(name_desk(self.worker, next(self._numbers)), Line(self.relay))
+        self.taken.add(desk.owner)
         try:
             yield desk
         finally:
+            self.taken.discard(desk.owner)
             self._free.append(desk)
