@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 import socket
 import threading
 from functools import cache
 
+from . import owner
 from .deliver import Office
 from .desk import Desks
 from .settings import Settings, load
 from .spool import Spool, connect
 
-# One octet shared by a worker's main process and the children it forks: 1 while the worker is stopping.
+# One octet shared by a worker's main process and the children it forks: 1 while the worker is stopping, 2 when it waits
+# for nobody any more.
 _stopping = mmap.mmap(-1, 1)
+_leaving: set[int] = set()
 
 
 def stopping() -> bool:
-    return _stopping[0] == 1
+    """No mail is begun any more: the worker stops, or this process was told to end."""
+    return _stopping[0] > 0 or os.getpid() in _leaving
 
 
 def say_stopping() -> None:
-    _stopping[0] = 1
+    _stopping[0] = max(_stopping[0], 1)
+
+
+def end_patience() -> None:
+    """What is under way is not waited for any more: a cold stop whose time is over."""
+    _stopping[0] = 2
+
+
+def out_of_patience() -> bool:
+    return _stopping[0] == 2
+
+
+def leave() -> None:
+    """This process alone ends, as soon as what it has under way is answered."""
+    _leaving.add(os.getpid())
 
 
 @cache
@@ -34,16 +51,8 @@ def settings() -> Settings:
 
 @cache
 def worker_name() -> str:
-    """Made in the main process before it forks, so that all its children have it.
-
-    Host, process-id name space and process id: another worker of the same machine can see that this one is gone.
-    """
-    try:
-        space = os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        space = 0
-    host = socket.gethostname().replace("/", "_")
-    return f"{host}:{space}:{os.getpid()}:{secrets.token_hex(3)}"
+    """Made in the main process before it forks, so that all its children have it; see `owner`."""
+    return owner.name_worker(socket.gethostname())
 
 
 def make_spool(configuration: Settings) -> Spool:
@@ -70,14 +79,27 @@ def spool() -> Spool:
 _making_desks = threading.Lock()
 
 
-@cache
-def _desks(process: int) -> Desks:
-    return Desks(worker_name(), settings().relay)
+_desks: dict[int, Desks] = {}
+"""By process: a child has none of its parent's connections."""
 
 
 def desks() -> Desks:
+    made = _desks.get(os.getpid())
+    if made is not None:
+        return made
     with _making_desks:  # two threads that begin at once must not number their desks alike
-        return _desks(os.getpid())
+        return _desks.setdefault(os.getpid(), Desks(worker_name(), settings().relay))
+
+
+def at_work() -> bool:
+    """Does this process have mail in hand? Takes no lock: a signal's handler asks."""
+    return bool(seated())
+
+
+def seated() -> frozenset[str]:
+    """The owners whose desks in this process are taken."""
+    made = _desks.get(os.getpid())
+    return frozenset(made.taken) if made else frozenset()
 
 
 @cache
