@@ -6,6 +6,9 @@ The broker comes from MAILWORKER_BROKER_URL (or MAILWORKER_REDIS_URL). Why each 
 # What the old daemon had: five sending processes, each replaced after 16,000 rounds.
 worker_concurrency = 5
 worker_max_tasks_per_child = 16_000
+worker_pool = "mailworker.prefork:TaskPool"
+# That pool looks after it itself, and later than Celery: a machine under load may need longer than 4 seconds.
+worker_proc_alive_timeout = 120.0
 
 # A message is a doorbell: losing or doubling one costs nothing, holding many back does.
 # The queues are `mailworker` and `mailworker.bridge`, and begin with the spool's prefix where a site chose another one:

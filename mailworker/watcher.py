@@ -18,8 +18,9 @@ import redis
 from celery import bootsteps
 from kombu.exceptions import OperationalError
 
-from . import runtime
+from . import machine, owner, runtime
 from .errors import SpoolError
+from .forks import gate
 from .greeting import greet
 from .spool import Spool
 
@@ -29,41 +30,38 @@ BEAT_SECONDS: Final = 1.0
 DEAD_AFTER_SECONDS: Final = 20.0
 """An owner that has no beat for so long, while this worker's own went on, is taken to be gone."""
 
-
-# Celery's and kombu's publishing takes locks. A pool child that is forked while this thread holds one would be born
-# with it locked for ever; so no fork while a watcher publishes.
-_publishing = threading.Lock()
-os.register_at_fork(before=_publishing.acquire, after_in_parent=_publishing.release, after_in_child=_publishing.release)
+GONE_SECONDS: Final = 5.0
+"""For which a stop waits until its children, which were told to end, have ended."""
 
 
-class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
-    """Started before the pool, so that it is stopped after it and can give back what the pool left."""
+class Closing(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
+    """Starts before all other steps and stops after all of them: the pulse goes on while children still wait for the
+    relay, and what is given back at the end is in nobody's hand any more."""
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         runtime.worker_name()
-        _stop_first(parent)
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
+        _wait_first(parent)
+        self.closed = threading.Event()
+        self.threads: list[threading.Thread] = []
+
+    def include(self, parent: Any) -> None:
+        """Celery sorts a set: the order of steps that do not require each other differs from start to start."""
+        super().include(parent)
+        parent.steps.remove(self)
+        parent.steps.insert(0, self)
 
     def start(self, parent: Any) -> None:
-        def ring(token: str) -> None:
-            parent.app.tasks["mailworker.bridge"].apply_async((token,))
+        """There is nothing to close yet."""
 
-        greet(runtime.settings(), _hands(parent))
-        spool = runtime.make_spool(runtime.settings())
-        pulse = Pulse(spool, runtime.worker_name(), lambda: _pool_size(parent), lambda: _pool_processes(parent))
-        # The pulse has a thread of its own: a broker that hangs must not make this worker look dead.
-        loops = {"pulse": pulse.run} | {queue: Listener(spool, queue, ring).run for queue in spool.queues}
-        for name, loop in loops.items():
-            thread = threading.Thread(target=loop, args=(self._stop,), name=f"mailworker-{name}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+    def close(self, parent: Any) -> None:
+        """A stop begins, whoever asked for it: a signal, or `celery control shutdown`."""
+        runtime.say_stopping()
 
     def stop(self, parent: Any) -> None:
         """The pool is down: whatever it had in hand goes back now, not after a lease."""
-        self._stop.set()
-        for thread in self._threads:
+        self.closed.set()
+        for thread in self.threads:
             thread.join(timeout=5)
         with contextlib.suppress(SpoolError):
             _release_all(runtime.spool(), runtime.worker_name())
@@ -71,22 +69,78 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no t
     terminate = stop
 
 
-def _stop_first(worker: Any) -> None:
-    """At SIGQUIT Celery sleeps through its soft shutdown before it tells anybody; the pool must know before that."""
+class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]
+    """The threads. They start after the first children, which so need not wait for a Redis that is away."""
+
+    requires = (Closing, "celery.worker.components:Pool")
+
+    def start(self, parent: Any) -> None:
+        def ring(token: str) -> None:
+            parent.app.tasks["mailworker.bridge"].apply_async((token,))
+
+        greet(runtime.settings(), _hands(parent))
+        gate.watch()
+        closing = parent.blueprint[Closing.name]
+        spool = runtime.make_spool(runtime.settings())
+        pulse = Pulse(spool, runtime.worker_name(), lambda: _pool_size(parent))
+        # The pulse has a thread of its own: a broker that hangs must not make this worker look dead.
+        loops = {"pulse": pulse.run} | {queue: Listener(spool, queue, ring).run for queue in spool.queues}
+        for name, loop in loops.items():
+            thread = threading.Thread(target=loop, args=(closing.closed,), name=f"mailworker-{name}", daemon=True)
+            thread.start()
+            closing.threads.append(thread)
+
+    def stop(self, parent: Any) -> None:
+        """Not yet: see `Closing`."""
+
+    terminate = stop
+
+
+def _wait_first(worker: Any) -> None:
+    """For a cold stop (SIGQUIT, the second SIGINT). Celery sleeps through its soft shutdown before it tells anybody,
+    and not at all where it does not know yet that a child began. So the pool is told, and its hands are waited for."""
     wait = worker.wait_for_soft_shutdown
 
-    def stop_beginning_and_wait() -> None:
+    def tell_and_wait() -> None:
         runtime.say_stopping()
-        wait()
+        seconds = float(worker.app.conf.worker_soft_shutdown_timeout or 0)
+        try:
+            _wait_for_hands(seconds)
+        except SpoolError:
+            wait()
+        finally:
+            runtime.end_patience()
 
-    worker.wait_for_soft_shutdown = stop_beginning_and_wait
+    worker.wait_for_soft_shutdown = tell_and_wait
+
+
+def _wait_for_hands(seconds: float) -> None:
+    """Until no child of this worker has a mail in hand, or the time is over."""
+    spool, worker = runtime.make_spool(runtime.settings()), runtime.worker_name()
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and spool.in_hand(worker):
+        time.sleep(0.05)
 
 
 def _release_all(spool: Spool, worker: str) -> None:
-    for owner in spool.beat(worker, 1, ()):
-        if owner.startswith(worker + "/"):
-            spool.release(owner, died=False)
+    """But for what somebody still works on: a process that does not end in time, a thread that cannot be ended. Who
+    sees it gone gives it back."""
+    deadline = time.monotonic() + GONE_SECONDS
+    mine = [name for name in spool.beat(worker, 1, ()) if name.startswith(worker + "/")]
+    for name in mine:
+        while not _done(name) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if _done(name):
+            spool.release(name, died=False)
     spool.release(worker, died=False)
+
+
+def _done(name: str) -> bool:
+    """Nobody works under this name any more: its process is gone, or its desk in this one is free."""
+    member = owner.member_of(name)
+    if member is not None and member.process == os.getpid():
+        return name not in runtime.seated()
+    return member is None or machine.gone(member)
 
 
 def _pool_size(worker: Any) -> int:
@@ -101,37 +155,24 @@ def _hands(worker: Any) -> str:
     return kind if kind == "one process" else f"{_pool_size(worker)} {kind}"
 
 
-def _pool_processes(worker: Any) -> set[int]:
-    """The ids of the processes that run tasks: the living prefork children, and this process itself."""
-    processes: Any = getattr(getattr(worker.pool, "_pool", None), "_pool", None)
-    if not isinstance(processes, list):  # threads, greenlets, solo
-        return {os.getpid()}
-    # One that is being forked just now has no id yet.
-    running = {process.pid for process in list(processes) if process.pid is not None}
-    return {process for process in running if not _exited(process)} | {os.getpid()}
-
-
-def _exited(process: int) -> bool:
-    """Asks the kernel: Celery notices a dead child up to five seconds later. The zombie is left to Celery."""
-    try:
-        return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True
-
-
 def _repeat(act: Callable[[float], float], stop: threading.Event) -> None:
     """Calls `act(pause)` until the stop, each time after the seconds that it returned the last time."""
     pause = 0.0
     while not stop.wait(pause):
-        try:
-            pause = act(pause)
-        except (SpoolError, redis.RedisError, OperationalError, OSError) as error:
-            if pause < 1:
-                logger.warning("the watcher waits for Redis or the broker (%s)", type(error).__name__)
-            pause = min(max(pause * 2, 0.5), 5)
-        except Exception as error:  # these threads are the worker's ears: they must survive their own bugs
-            logger.error("the watcher failed (%s), and goes on", type(error).__name__, exc_info=error)
-            pause = 1.0
+        with gate.inside():
+            pause = _once(act, pause)
+
+
+def _once(act: Callable[[float], float], pause: float) -> float:
+    try:
+        return act(pause)
+    except (SpoolError, redis.RedisError, OperationalError, OSError) as error:
+        if pause < 1:
+            logger.warning("the watcher waits for Redis or the broker (%s)", type(error).__name__)
+        return min(max(pause * 2, 0.5), 5)
+    except Exception as error:  # these threads are the worker's ears: they must survive their own bugs
+        logger.error("the watcher failed (%s), and goes on", type(error).__name__, exc_info=error)
+        return 1.0
 
 
 class Listener:
@@ -152,28 +193,25 @@ class Listener:
         token = secrets.token_hex(8)
         look = self.spool.ring(token)
         if look.rung:
-            with _publishing:
-                self.ring(token)
+            self.ring(token)
             return 0.002
         if look.wait_ms < 0:  # a bridge is at work and will give the ring back: mostly in a few ms
             return min(max(pause * 2, 0.002), 0.25)
         seconds = min(look.wait_ms / 1000, BEAT_SECONDS)
         if not look.listen:
             return seconds
-        # Moves the tail onto itself: waits for an entry and takes none.
-        client: Any = self.spool.client  # redis-py types whole seconds; Redis 6 takes fractions
-        client.blmove(self.queue, self.queue, seconds, "RIGHT", "RIGHT")
+        self.spool.listen(self.queue, seconds, gate.outside)
         return 0.0
 
 
 class Pulse:
     """Says that this worker and its children are alive, and sees who is not."""
 
-    def __init__(self, spool: Spool, worker: str, size: Callable[[], int], processes: Callable[[], set[int]]) -> None:
+    def __init__(self, spool: Spool, worker: str, size: Callable[[], int]) -> None:
         self.spool = spool
         self.worker = worker
         self.size = size
-        self.processes = processes
+        self.space = owner.space_of(worker)
         self._seen: dict[str, tuple[int, float]] = {}
         self._owners: list[str] = []
         self._last = time.monotonic()
@@ -189,51 +227,34 @@ class Pulse:
         beats = self.spool.beat(self.worker, self.size(), self._owners)
         self._last = now
         self._owners = self._living_children(beats)
-        for owner in self._silent(beats, now):
-            released = self.spool.release(owner, died=True)
+        for name in self._silent(beats, now):
+            released = self.spool.release(name, died=True)
             if released:
-                logger.warning("%s is gone; %d mails go on elsewhere", owner, released)
+                logger.warning("%s is gone; %d mails go on elsewhere", name, released)
         return BEAT_SECONDS
 
     def _living_children(self, beats: dict[str, int]) -> list[str]:
-        processes = self.processes()
         living = []
-        for owner in beats:
-            if not owner.startswith(self.worker + "/"):
+        for name in beats:
+            if not name.startswith(self.worker + "/"):
                 continue
-            if _process(owner) in processes:
-                living.append(owner)
+            member = owner.member_of(name)
+            if member is not None and machine.gone(member):
+                self.spool.release(name, died=True)
             else:
-                self.spool.release(owner, died=True)
+                living.append(name)
         return living
 
     def _silent(self, beats: dict[str, int], now: float) -> Sequence[str]:
         """Owners of other workers whose process is gone, or whose beat did not change for too long."""
         silent = []
-        self._seen = {owner: seen for owner, seen in self._seen.items() if owner in beats}
-        for owner, beat in beats.items():
-            if owner == self.worker or owner.startswith(self.worker + "/"):
+        self._seen = {name: seen for name, seen in self._seen.items() if name in beats}
+        for name, beat in beats.items():
+            if owner.worker_of(name) == self.worker:
                 continue
-            seen = self._seen.get(owner)
+            seen = self._seen.get(name)
             if seen is None or seen[0] != beat:
-                self._seen[owner] = (beat, now)
-            if now - self._seen[owner][1] > DEAD_AFTER_SECONDS or self._gone_from_here(owner):
-                silent.append(owner)
+                self._seen[name] = (beat, now)
+            if now - self._seen[name][1] > DEAD_AFTER_SECONDS or owner.gone(name, self.space):
+                silent.append(name)
         return silent
-
-    def _gone_from_here(self, owner: str) -> bool:
-        if owner.split(":")[:2] != self.worker.split(":")[:2]:
-            return False
-        try:
-            os.kill(_process(owner), 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        return False
-
-
-def _process(owner: str) -> int:
-    """The process id in `host:space:pid:random` or `host:space:pid:random/pid.desk`."""
-    worker, _, child = owner.partition("/")
-    return int(child.partition(".")[0]) if child else int(worker.split(":")[-2])

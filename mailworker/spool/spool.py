@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -22,6 +23,9 @@ RING_PATIENCE_MS: Final = 45_000
 
 LEASE_MS: Final = 1_800_000
 """When to look again at a mail in hand. It is taken over earlier if its owner's pulse ends; see `watcher`."""
+
+ANSWER_SECONDS: Final = 9.0
+"""What Redis may be late with the answer of a command that waits."""
 
 CLAIM_OCTETS: Final = 16 * 1024 * 1024
 HASTEN: Final = 1000
@@ -197,6 +201,38 @@ class Spool:
     def release(self, owner: str, died: bool) -> int:
         """Gives back at once what this owner has in hand; returns how many mails. `died` counts an attempt."""
         return int(self._run("release", (), owner, "1" if died else "0", self.in_doubt))
+
+    def in_hand(self, worker: str) -> int:
+        """How many mails are in the hands of this worker's children."""
+        owners = self._with_patience(lambda: self._call("HKEYS", f"{self.prefix}owners"), repeat=True)
+        mine = [f"{self.prefix}lease:{name.decode()}" for name in owners if name.decode().startswith(worker + "/")]
+        if not mine:
+            return 0
+        return sum(self._with_patience(lambda: self._call.many([("SCARD", key) for key in mine]), repeat=True))
+
+    def listen(self, queue: str, seconds: float, outside: Callable[[], AbstractContextManager[None]]) -> None:
+        """Returns when the list has an entry, or after these seconds; takes none. The waiting itself, which is but a
+        read of this call's own socket, is done within `outside()`.
+
+        Raises redis-py's errors.
+        """
+        pool = self.client.connection_pool
+        connection: Any = pool.get_connection()
+        try:
+            # Moves the tail onto itself. redis-py types whole seconds; Redis 6 takes fractions.
+            connection.send_command("BLMOVE", queue, queue, "RIGHT", "RIGHT", seconds)
+            with outside():
+                answered = connection.can_read(timeout=seconds + ANSWER_SECONDS)
+            if not answered:
+                raise redis.TimeoutError("BLMOVE was not answered")
+            connection.read_response()
+        except redis.ResponseError:
+            raise
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            pool.release(connection)
 
     # A person's decisions.
 
