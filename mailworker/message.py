@@ -40,7 +40,7 @@ def from_entry(raw: bytes, limits: Limits) -> Email:
     """The mail in the exact octets of a list entry or a spool record. Raises `Unsendable`."""
     if len(raw) > limits.mail:
         raise Unsendable("too_large", f"{len(raw)} octets, more than the limit of {limits.mail}")
-    fields, trailing = payload.read(raw)
+    fields, trailing = payload.read(raw, limits.mail)
     if trailing:
         logger.warning("an entry of %d octets: the last %d follow its value and are ignored", len(raw), trailing)
     return Email(

@@ -1,24 +1,26 @@
 """From the exact octets on the list to the values of a mail: which format is it, and what does it hold?
 
-PHP's `serialize()`, JSON of the same shape, and either of them inside one more string, as phpredis wraps it with
-`OPT_SERIALIZER` (PHP, JSON, igbinary, msgpack). Told apart by the first octets.
+PHP's `serialize()`, JSON of the same shape, igbinary and msgpack, each of them perhaps inside one more string, as
+phpredis wraps it with `OPT_SERIALIZER`, and perhaps compressed as a whole (`OPT_COMPRESSION`). Told apart by the first
+octets.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Mapping
 from typing import Any, Final
 
-from . import php
+from . import compression, igbinary, messagepack, php
 from .errors import Unsendable
 from .php import Opaque, Value
 
 WANTED: Final = frozenset((b"to", b"subject", b"body"))
 MAX_WRAPS: Final = 3
 
+_PHP = (b"a", b"s", b"S", b"i", b"d", b"b", b"N")
 _OBJECTS = (b"O:", b"C:", b"E:")
+_PACKED = 0x80  # below it msgpack has numbers only
 _JSON_SPACE = b" \t\r\n"
 _MOST_SPACE = 1024
 
@@ -27,14 +29,14 @@ class Trailing(int):
     """How many octets followed the value and were ignored, as PHP ignores them."""
 
 
-def read(raw: bytes) -> tuple[Mapping[bytes, Value], Trailing]:
+def read(raw: bytes, limit: int) -> tuple[Mapping[bytes, Value], Trailing]:
     """The mail's fields by name, and the count of ignored octets at the end.
 
-    Raises `Unsendable`; its reasons are those of `php.unserialize` and `json_syntax`, `format`, `not_a_mail`.
+    What was compressed may have `limit` octets. Raises `Unsendable`; its reasons are those of `php.unserialize` and
+    `compression.expand`, and `json_syntax`, `format`, `not_a_mail`.
     """
-    value: Value = raw
-    trailing = 0
-    for _ in range(MAX_WRAPS + 1):
+    value, trailing = _outermost(raw, limit)
+    for _ in range(MAX_WRAPS):
         if not isinstance(value, bytes):
             break
         value, ignored = _decode(value)
@@ -44,18 +46,49 @@ def read(raw: bytes) -> tuple[Mapping[bytes, Value], Trailing]:
     return {key: field for key, field in value.items() if isinstance(key, bytes)}, Trailing(trailing)
 
 
+def _outermost(raw: bytes, limit: int) -> tuple[Value, int]:
+    """The entry's own value; phpredis compresses after it wrapped, and once."""
+    method = compression.method_of(raw)
+    if method is None:
+        return _decode(raw)
+    if method == "zstd":
+        return _decode(compression.expand(raw, method, limit))
+    return _perhaps_compressed(raw, method, limit)
+
+
+def _perhaps_compressed(raw: bytes, method: str, limit: int) -> tuple[Value, int]:
+    """One JSON text in some hundreds may begin as LZ4 does, and one with blanks before it as LZF does."""
+    try:
+        return _decode(raw)
+    except Unsendable:
+        if raw.startswith(igbinary.HEADS) or (method == "lzf" and not _begins(compression.lzf_head(raw))):
+            raise
+    return _decode(compression.expand(raw, method, limit))
+
+
+def _begins(head: bytes) -> bool:
+    """True where something that a mail may be begins so."""
+    return head.lstrip(_JSON_SPACE)[:1] in (b"{", b"[", b'"') or head[:1] in _PHP or _is_packed(head)
+
+
+def _is_packed(head: bytes) -> bool:
+    return head.startswith(igbinary.HEADS) or head[:1] >= bytes([_PACKED])
+
+
 def _decode(data: bytes) -> tuple[Value, int]:
     if not data:
         raise Unsendable("empty", "the entry has no octets")
     head = data[:_MOST_SPACE].lstrip(_JSON_SPACE)[:1]
     if head and head in b'{["':
         return _json(data), 0
-    if data[:1] in (b"a", b"s", b"S", b"i", b"d", b"b", b"N") or data[:2] in _OBJECTS:
+    if data[:1] in _PHP or data[:2] in _OBJECTS:
         value, end = php.unserialize(data, WANTED)
         return value, len(data) - end
-    if data.startswith(b"\0\0\0\2"):
-        return _igbinary_string(data), 0
-    return _msgpack_string(data), 0
+    if data.startswith(igbinary.HEADS):
+        return igbinary.read(data), 0
+    if data[0] < _PACKED:
+        raise Unsendable("format", "neither serialize(), JSON, igbinary nor msgpack")
+    return messagepack.read(data), 0
 
 
 def _json(data: bytes) -> Value:
@@ -109,34 +142,6 @@ def _from_json(value: Any, levels: int) -> Value:
         if levels == 1 or name in WANTED:
             fields[php.array_key(name)] = _from_json(item, levels - 1)
     return fields
-
-
-def _igbinary_string(data: bytes) -> bytes:
-    """The one string inside igbinary format 2: type 0x11, 0x12 or 0x13, then its length in 1, 2 or 4 octets."""
-    width = {0x11: ">B", 0x12: ">H", 0x13: ">I"}.get(data[4] if len(data) > 4 else 0)
-    if width is None:
-        raise Unsendable("format", "igbinary that holds something else than one string")
-    return _counted(data, 5, width, "igbinary")
-
-
-def _msgpack_string(data: bytes) -> bytes:
-    """The one string inside msgpack: fixstr, str 8, 16 and 32, or bin 8, 16 and 32."""
-    head = data[0]
-    if 0xA0 <= head <= 0xBF:
-        if len(data) != 1 + (head & 0x1F):
-            raise Unsendable("format", "neither serialize(), JSON, igbinary nor msgpack")
-        return data[1:]
-    width = {0xD9: ">B", 0xDA: ">H", 0xDB: ">I", 0xC4: ">B", 0xC5: ">H", 0xC6: ">I"}.get(head)
-    if width is None:
-        raise Unsendable("format", "neither serialize(), JSON, nor a string in igbinary or msgpack")
-    return _counted(data, 1, width, "msgpack")
-
-
-def _counted(data: bytes, offset: int, width: str, name: str) -> bytes:
-    begin = offset + struct.calcsize(width)
-    if len(data) < begin or len(data) - begin != struct.unpack_from(width, data, offset)[0]:
-        raise Unsendable("format", f"{name} whose length does not match its {len(data)} octets")
-    return data[begin:]
 
 
 def _kind(value: Value) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import struct
 import subprocess
 from typing import Any
+
+import pytest
 
 from ..conftest import need
 
@@ -106,3 +110,45 @@ def tells(texts: list[bytes], wanted: list[bytes]) -> list[str]:
     answers = result.stdout.decode().splitlines()
     assert len(answers) == len(texts)
     return answers
+
+
+_PACK = """
+function shown($value) {
+    if (is_array($value)) {
+        foreach ($value as $key => $item) $items[] = shown($key) . ": " . shown($item);
+        return "{" . implode(", ", $items ?? []) . "}";
+    }
+    if (is_string($value)) return "x" . bin2hex($value);
+    if (is_float($value)) return "d" . bin2hex(pack("E", $value));
+    return is_null($value) ? "None" : (is_bool($value) ? ($value ? "True" : "False") : (string)$value);
+}
+while (($line = fgets(STDIN)) !== false) {
+    $line = base64_decode($line);
+    unset($v, $x, $y, $to, $t, $n, $i, $f, $e);
+    if (str_starts_with($line, "$")) eval($line); else $v = unserialize($line);
+    echo base64_encode(shown($v)), " ", base64_encode($argv[1]($v)), "\\n";
+}
+"""
+
+
+def packs(texts: list[bytes], function: str) -> list[tuple[str, bytes]]:
+    """For each text of `serialize()`, or code that sets `$v`: the value as `shown` shows it, and what is packed."""
+    known = subprocess.run([need("php"), "-r", f"exit(!function_exists('{function}'));"], check=False)
+    if known.returncode:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(f"this PHP has no {function}()")
+    command = ["php", "-r", _PACK, "--", function]
+    lines = b"".join(base64.b64encode(text) + b"\n" for text in texts)
+    result = subprocess.run(command, input=lines, capture_output=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout[-500:] + result.stderr
+    pairs = [line.split() for line in result.stdout.splitlines()]
+    return [(base64.b64decode(text).decode(), base64.b64decode(packed)) for text, packed in pairs]
+
+
+def shown(value: Any) -> str:
+    """As `packs` shows what PHP has."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{shown(key)}: {shown(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, bytes):
+        return "x" + value.hex()
+    return "d" + struct.pack(">d", value).hex() if isinstance(value, float) else str(value)
