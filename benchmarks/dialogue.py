@@ -11,7 +11,7 @@ from functools import cache
 
 from .ledger import Ledger
 
-_COMMANDS, _CONTENT, _CHUNK, _OVER = range(4)
+_COMMANDS, _CONTENT, _CHUNK, _REFUSED, _OVER = range(5)
 GREETING = b"220 sink ESMTP\r\n"
 
 
@@ -53,6 +53,8 @@ class Dialogue:
             begun = position
             if self.mode == _CHUNK:
                 position = self._chunk(rest, begun, replies)
+            elif self.mode == _REFUSED:
+                position = self._skip(rest, begun, replies)
             elif self.mode == _CONTENT:
                 position = self._content(rest, begun, replies)
             else:
@@ -74,6 +76,15 @@ class Dialogue:
         self.missing -= taken
         if not self.missing:
             self._accepted(b"".join(self.chunks), False, replies)
+        return begin + taken
+
+    def _skip(self, octets: bytes, begin: int, replies: list[bytes]) -> int:
+        """A piece of a BDAT without a recipient (RFC 3030, 2)."""
+        taken = min(self.missing, len(octets) - begin)
+        self.missing -= taken
+        if not self.missing:
+            self.mode = _COMMANDS
+            replies.append(b"503 5.5.1 no recipient\r\n")
         return begin + taken
 
     def _content(self, octets: bytes, begin: int, replies: list[bytes]) -> int:
@@ -128,6 +139,10 @@ class Dialogue:
         return b"250 2.1.0 ok\r\n"
 
     def _bdat(self, words: list[bytes], replies: list[bytes]) -> None:
+        if self.manner.chunking and not self.sender and len(words) == 2:
+            self.missing = int(words[1])  # a sender finds out whether it is skipped
+            self.mode = _REFUSED
+            return
         if not self.manner.chunking or not self.recipients or len(words) != 3 or words[2].upper() != b"LAST":
             replies.append(self._out_of_order())
             self.mode = _OVER  # what follows is content, and of unknown length

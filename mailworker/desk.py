@@ -21,6 +21,10 @@ LESSON_HOLDS: Final = 600
 """Seconds for which what a relay did wrong is believed of it: it may have been restarted, or mended."""
 
 
+SUSPICION_HOLDS: Final = 60
+"""The same, where it may have been something else: the connection broke, and nobody said why."""
+
+
 class Line:
     """The warm connection to the relay: opened when needed, kept while it is good. Learns what the relay can bear."""
 
@@ -42,7 +46,7 @@ class Line:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if connection.broken:
+        if connection.broken or connection.mistrusted:
             self._learn(connection)
         connection.close()
 
@@ -54,14 +58,16 @@ class Line:
     def _learn(self, connection: Connection) -> None:
         """Close before the relay does, so that no mail is left in doubt; and leave off what it does not know."""
         known = self._as_known()
+        without = connection.mistrusted | connection.suspected
         learned = dataclasses.replace(
             known,
             mails=min(known.mails, connection.accepted or known.mails) if connection.ended_by_relay else known.mails,
-            chunking=known.chunking and "CHUNKING" not in connection.mistrusted,
-            pipelining=known.pipelining and "PIPELINING" not in connection.mistrusted,
+            chunking=known.chunking and "CHUNKING" not in without,
+            pipelining=known.pipelining and "PIPELINING" not in without,
         )
         if learned != known:
-            self._learned, self._until = learned, time.monotonic() + LESSON_HOLDS
+            holds = SUSPICION_HOLDS if connection.suspected - connection.mistrusted else LESSON_HOLDS
+            self._learned, self._until = learned, time.monotonic() + holds
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from .settings import Settings
 from .smtp import session
 from .smtp.session import Outgoing
 
-CONNECTIONS: Final = 2
-"""The second is for a relay that turned out not to know what it announced."""
+CONNECTIONS: Final = 3
+"""The others are for a relay that turned out not to know what it announced."""
 
 
 def send_now(email: Email, settings: Settings) -> str:

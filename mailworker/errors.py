@@ -52,6 +52,11 @@ class SmtpError(MailworkerError, OSError):
         return f"{self.phase}: {self.code} {self.text}" if self.code else f"{self.phase}: {self.text}"
 
 
+class OutOfStep(SmtpError):
+    """The relay said something that nobody asked for, or that answers something else than it should: from then on no
+    reply can be told to belong to a certain command."""
+
+
 class MailDeferred(MailworkerError):
     """This attempt did not succeed; the spool tries again. Tells Celery and Flower, so it holds no address."""
 

@@ -34,6 +34,7 @@ class GoneError(Exception):
 
 class Session(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
+    begun = False
     server: Relay
 
     def handle(self) -> None:
@@ -51,6 +52,7 @@ class Session(socketserver.StreamRequestHandler):
             self._answer("EHLO", self.server.hello)
         elif verb == b"MAIL":
             self.token = b""
+            self.begun = True
             time.sleep(self.server.delay / 2)
             self.accepted = self._answer("MAIL", "250 ok")
         elif verb == b"RCPT":
@@ -69,6 +71,10 @@ class Session(socketserver.StreamRequestHandler):
         return True
 
     def _bdat(self, size: int) -> None:
+        if not self.begun:  # a sender finds out whether it is skipped
+            self.rfile.read(size)
+            self._say("503 no sender")
+            return
         half = self.rfile.read(size // 2)
         refused = self._misbehaves("half")
         content = half + self.rfile.read(size - len(half))

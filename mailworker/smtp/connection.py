@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
-from ..errors import SmtpError
+from ..errors import OutOfStep, SmtpError
+from .kinds import Kinds
 from .relay import Relay, Security
 from .replies import Reply, ReplyReader
 
@@ -44,7 +45,14 @@ class Connection:
         self.written = 0
         """Octets of the last `write` that left this process."""
         self.mistrusted: set[str] = set()
-        """Extensions that the relay announced and does not know: the next connection goes without."""
+        """Extensions that the relay announced and does not know: not used any more, nor by the next connection."""
+        self.suspected: set[str] = set()
+        """The same, where it may as well have been something else: the next connection goes without."""
+        self.proven: set[str] = set()
+        """Groups of commands of which the relay has shown that it reads them, by what they begin with."""
+        self.kinds = Kinds()
+        self.patience = relay.deadlines.reply
+        """Seconds for the reply to a command."""
         self.good_bye = False
         self.used_at = time.monotonic()
         self.broken = False
@@ -54,12 +62,12 @@ class Connection:
 
     @property
     def pipelining(self) -> bool:
-        return self.relay.pipelining and self.has("PIPELINING")
+        return self.relay.pipelining and self.has("PIPELINING") and "PIPELINING" not in self.mistrusted
 
     @property
     def chunking(self) -> bool:
         """BDAT in the same write as MAIL and RCPT, which needs both extensions."""
-        return self.relay.chunking and self.pipelining and self.has("CHUNKING")
+        return self.relay.chunking and self.pipelining and self.has("CHUNKING") and "CHUNKING" not in self.mistrusted
 
     @property
     def ended_by_relay(self) -> bool:
@@ -126,11 +134,23 @@ class Connection:
         Raises `SmtpError` with its code where the relay says good-bye (421: RFC 5321, 3.8), which it may at any
         time; it then reads nothing of what is still on its way.
         """
-        reply = self.replies.read(phase, self.relay.deadlines.reply)
+        reply = self.replies.read(phase, self.patience)
         if reply.code == 421:
             self.good_bye = True
             raise SmtpError(phase, 421, reply.text)
         return reply
+
+    def expect_silence(self, phase: str, content: bool = False) -> None:
+        """To be called before a command while no reply is due: what is here already answers nothing.
+
+        Raises `OutOfStep` where something is. Good-bye may come at any time (RFC 5321, 3.8): before a command it is
+        left for its reply, before the content it raises.
+        """
+        waiting = self.replies.waiting()
+        if waiting.startswith(b"421") and content:
+            self.reply(phase)
+        if waiting and not waiting.startswith(b"421"):
+            raise OutOfStep(phase, 0, "the relay said something that nobody asked for")
 
     def command(self, line: str, phase: str) -> Reply:
         self.write([line.encode("utf-8") + b"\r\n"], phase, self.relay.deadlines.reply)

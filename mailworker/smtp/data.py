@@ -11,22 +11,26 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
-from ..errors import SmtpError
+from ..errors import OutOfStep, SmtpError
 from ..mime import Envelope
 from ..retry import Verdict
 from .connection import LARGE, Connection
+from .kinds import blames_the_group, lost_the_thread, says_pipelining
 from .replies import Reply
 from .transaction import (
+    HASTY,
     Journal,
     Opening,
     Outgoing,
+    ask,
     begin,
+    closes,
     give_back,
+    go_ahead,
+    in_sequence,
     next_mail,
-    out_of_sequence,
     patience,
     read_final,
     read_mail,
@@ -41,6 +45,9 @@ for each; where it is slow, no mail is committed long before it leaves."""
 STALE: Final = 0.05
 """Seconds after which a mail that was committed before its turn is asked for anew."""
 
+MOST_ALONE: Final = 5
+"""Mails refused with a group of commands that are asked for again one command at a time. Then it is believed."""
+
 _DOT = re.compile(rb"\r\n\.")
 
 
@@ -48,23 +55,40 @@ def one_by_one(connection: Connection, journal: Journal) -> None:
     """Sends until the journal has no more, or the connection has carried its share.
 
     Raises `SmtpError`; then a committed mail without a verdict is in doubt. Returns with the connection closed where
-    the journal forbids a mail that the relay waits for: there is no other way out of DATA.
+    the journal forbids a mail that the relay waits for (there is no other way out of DATA), and where the relay
+    turned out not to bear commands that come together.
     """
-    ahead = _Ahead(connection, journal)
-    try:
-        opened = _open_next(connection, ahead)
-        while opened is not None:
-            mail, opening = opened
-            if not opening.ready:
-                _refused(connection, journal, mail, opening)
-                opened = _open_next(connection, ahead)
-            elif ahead.commit(mail):
-                opened = _send(connection, ahead, mail, opening)
-            else:
-                connection.close(polite=False)
-                opened = None
-    finally:
-        ahead.give_back()
+    _OneByOne(connection, journal).run()
+
+
+class _Held:
+    """Verdicts since the relay last proved to be in step. 354 proves it: nothing else is answered so.
+
+    Until then one reply too many, somewhere, may have made them another mail's.
+    """
+
+    MOST: Final = 10
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._verdicts: list[tuple[Outgoing, Verdict]] = []
+
+    def add(self, mail: Outgoing, verdict: Verdict) -> None:
+        self._verdicts.append((mail, verdict))
+        if len(self._verdicts) > self.MOST:
+            self.tell(len(self._verdicts) - self.MOST)
+
+    def tell(self, count: int | None = None) -> None:
+        told, self._verdicts = self._verdicts[:count], self._verdicts[len(self._verdicts[:count]) :]
+        for mail, verdict in told:
+            self._journal.done(mail, verdict)
+
+    def doubt(self) -> None:
+        """They are not to be believed. What left as a whole is in doubt, what did not was not sent."""
+        verdicts, self._verdicts = self._verdicts, []
+        for mail, verdict in reversed(verdicts):
+            if verdict.phase != "message":
+                self._journal.again(mail)
 
 
 class _Ahead:
@@ -118,127 +142,230 @@ class _Ahead:
 _Opened = tuple[Outgoing, Opening]
 
 
-def _open_next(connection: Connection, ahead: _Ahead) -> _Opened | None:
-    mail = ahead.next()
-    if mail is None:
+class _OneByOne:
+    def __init__(self, connection: Connection, journal: Journal) -> None:
+        self.connection = connection
+        self.journal = journal
+        self.ahead = _Ahead(connection, journal)
+        self.held = _Held(journal)
+        self._alone = 0
+
+    def run(self) -> None:
+        try:
+            opened = self._open_next()
+            while opened is not None:
+                opened = self._go_on(*opened)
+            if not self.connection.broken:
+                self.connection.expect_silence("message")
+        except OutOfStep:
+            self.held.doubt()
+            raise
+        finally:
+            self.ahead.give_back()
+            self.held.tell()
+
+    def _go_on(self, mail: Outgoing, opening: Opening) -> _Opened | None:
+        if not opening.ready:
+            self._refused(mail, opening)
+            return self._open_next()
+        self.held.tell()
+        with self._not_its_fault(mail):
+            self.connection.expect_silence("DATA", content=True)
+        if self.ahead.commit(mail):
+            return self._send(mail, opening)
+        self.connection.close(polite=False)
         return None
-    reset, lines = begin(connection, mail.envelope)
-    with _not_its_fault(ahead, mail):
+
+    # MAIL, RCPT… and DATA.
+
+    def _open_next(self) -> _Opened | None:
+        connection = self.connection
+        mail = self.ahead.next()
+        if mail is None:
+            return None
+        reset, lines = begin(connection, mail.envelope)
         if not connection.pipelining:
-            return mail, _ask(connection, lines, reset)
+            with self._not_its_fault(mail):
+                return mail, ask(connection, lines, reset)
         group = _group(lines)
-        connection.write([group], "MAIL", patience(connection.relay.deadlines.reply, len(group)))
-        return mail, _read_opening(connection, mail.envelope, reset)
+        shape = lines[0][:4]
+        with self._bears_groups(mail, shape), self._not_its_fault(mail):
+            connection.expect_silence("MAIL")
+            connection.write([group], "MAIL", patience(connection.relay.deadlines.reply, len(group)))
+            return self._understood(mail, self._read_opening(mail.envelope, reset, shape), lines, shape)
+        return None
+
+    @contextlib.contextmanager
+    def _not_its_fault(self, mail: Outgoing | None) -> Iterator[None]:
+        """No content of this mail has left. Gives it back when the relay says that it ends the session."""
+        try:
+            yield
+        except _BadGroup:
+            self.ahead.give_back()
+            if mail is not None:
+                self.journal.again(mail)
+            raise
+        except BaseException as error:
+            self.ahead.give_back()
+            if mail is not None:
+                if isinstance(error, SmtpError) and error.code:
+                    self.journal.again(mail)
+                else:
+                    self.journal.withdraw(mail)
+            raise
+
+    @contextlib.contextmanager
+    def _bears_groups(self, mail: Outgoing, shape: str) -> Iterator[None]:
+        """Ends the session without an error where the relay does not bear what it announced, for any sign of that."""
+        try:
+            yield
+        except _BadGroup as bad:
+            (self.connection.mistrusted if bad.said else self.connection.suspected).add("PIPELINING")
+            self.connection.close(polite=False)
+
+    def _read_opening(self, envelope: Envelope, reset: bool, shape: str) -> Opening:
+        """Raises `_BadGroup` where it is the group that the relay does not bear, as far as one can know."""
+        connection = self.connection
+        proven = shape in connection.proven
+        if not proven:
+            connection.patience = min(connection.relay.deadlines.reply, HASTY)
+        try:
+            if reset:
+                read_reset(connection)
+            mail = read_mail(connection)
+            if blames_the_group(mail):
+                raise _BadGroup(said=True)
+            in_sequence(mail)
+            recipients = read_recipients(connection, len(envelope.recipients))
+            opening = Opening(mail, recipients, None if connection.good_bye else go_ahead(connection))
+        except OutOfStep:
+            raise
+        except SmtpError as error:
+            if says_pipelining(error.text):
+                raise _BadGroup(said=True) from error
+            if not proven and not error.configuration:
+                late = error.code == 0 and not connection.ended_by_relay and error.phase != "MAIL"
+                raise _BadGroup(said=late or error.code >= 500) from error
+            raise
+        finally:
+            connection.patience = connection.relay.deadlines.reply
+        if any(map(blames_the_group, (*opening.recipients, *([opening.data] if opening.data else [])))):
+            raise _BadGroup(said=True)
+        if connection.good_bye and not proven and len(opening.recipients) == 1:
+            raise _BadGroup(said=False)
+        return opening
+
+    def _understood(self, mail: Outgoing, opening: Opening, lines: list[str], shape: str) -> _Opened:
+        """What a relay refuses before it has taken any such group may be refused because of the group."""
+        connection = self.connection
+        proven = shape in connection.proven
+        if opening.ready:
+            connection.proven.add(shape)
+        if opening.ready or connection.good_bye or self._alone >= MOST_ALONE or (proven and not _no_order(opening)):
+            return mail, opening
+        if opening.data is not None and opening.data.intermediate:
+            if any(reply.positive for reply in opening.recipients):
+                return mail, opening
+            self._lone_dot()
+        self._alone += 1
+        try:
+            alone = ask(connection, ["RSET", *[line for line in lines if line != "RSET"]], reset=True)
+        except SmtpError as error:
+            if connection.ended_by_relay:
+                raise _BadGroup(said=False) from error
+            raise
+        if alone.ready or (alone.accepted and not opening.accepted):
+            connection.mistrusted.add("PIPELINING")
+        return mail, alone
+
+    def _refused(self, mail: Outgoing, opening: Opening) -> None:
+        connection = self.connection
+        verdict = opening.refusal()
+        self.held.add(mail, verdict)
+        if connection.good_bye:
+            raise SmtpError(verdict.phase, 421, "the relay says good-bye")
+        if opening.data is None or not opening.data.intermediate:
+            return
+        if any(reply.positive for reply in opening.recipients):
+            connection.close(polite=False)  # MAIL refused, RCPT taken: a dot would be an empty mail to somebody
+        else:
+            self._lone_dot()
+
+    def _lone_dot(self) -> None:
+        """The relay waits for a message to nobody: end that at once (RFC 2920, 3.1)."""
+        self.connection.write([b".\r\n"], "DATA", self.connection.relay.deadlines.reply)
+        self.connection.reply("DATA")
+
+    # The content.
+
+    def _send(self, mail: Outgoing, opening: Opening) -> _Opened | None:
+        """The content and, where the relay can do that, the opening of the next mail with it."""
+        connection, journal = self.connection, self.journal
+        parts = _stuffed(mail.envelope.data)
+        size = sum(map(len, parts))
+        connection.clean = True  # the dot ends the transaction, whatever the reply (RFC 5321, 4.1.1.4)
+        following = self.ahead.next() if connection.pipelining else None
+        reset, lines = begin(connection, following.envelope) if following else (False, [])
+        connection.written = 0
+        try:
+            if size > LARGE:
+                self._write_ahead(parts)
+                size = len(parts[-1])
+            final = _write_content(connection, [*parts, _group(lines)] if following else parts, size)
+            if lost_the_thread(final) and not says_pipelining(final.text):
+                raise OutOfStep("message", 0, f"the relay is out of step: {final.code}")
+        except BaseException as error:
+            if connection.written < size:
+                journal.done(mail, Verdict((), None, "content"))
+            elif following and isinstance(error, SmtpError) and "dot" not in connection.proven:
+                connection.suspected.add("PIPELINING")
+            self.ahead.give_back()
+            give_back(journal, [following] if following else [])
+            raise
+        if following and blames_the_group(final):
+            give_back(journal, [mail, following])
+            connection.mistrusted.add("PIPELINING")
+            connection.close(polite=False)
+            return None
+        if connection.good_bye and not closes(connection):
+            self.ahead.give_back()
+            give_back(journal, [following] if following else [])
+            raise OutOfStep("message", 421, final.text)
+        self.held.add(mail, Verdict(opening.recipients, final, "message"))
+        if connection.good_bye:
+            with self._not_its_fault(following):
+                raise SmtpError("message", final.code, final.text)
+        if following is None:
+            return self._open_next()
+        with self._bears_groups(following, "dot"), self._not_its_fault(following):
+            return self._understood(following, self._read_opening(following.envelope, reset, "dot"), lines, "dot")
+        return None
+
+    def _write_ahead(self, parts: list[bytes]) -> None:
+        """All of a large content but the dot. What the relay says to it by then is no answer to the whole."""
+        connection = self.connection
+        seconds = patience(connection.relay.deadlines.final, sum(map(len, parts)))
+        connection.write([b"".join(parts[:1]), *parts[1:-1]], "message", seconds)
+        connection.written = 0
+        del parts[:-1]
+        connection.expect_silence("message", content=True)
 
 
-@contextlib.contextmanager
-def _not_its_fault(ahead: _Ahead, mail: Outgoing | None) -> Iterator[None]:
-    """No content of this mail has left. Gives it back when the relay says that it ends the session."""
-    try:
-        yield
-    except BaseException as error:
-        ahead.give_back()
-        if mail is not None:
-            if isinstance(error, SmtpError) and error.code:
-                ahead.journal.again(mail)
-            else:
-                ahead.journal.withdraw(mail)
-        raise
+class _BadGroup(Exception):
+    """The relay does not bear commands that come together. `said` where it left no doubt."""
+
+    def __init__(self, said: bool) -> None:
+        super().__init__(said)
+        self.said = said
+
+
+def _no_order(opening: Opening) -> bool:
+    """It took MAIL and a recipient, and says that DATA does not follow from that."""
+    return opening.accepted and opening.data is not None and opening.data.code == 503
 
 
 def _group(lines: list[str]) -> bytes:
     return "\r\n".join([*lines, "DATA", ""]).encode("utf-8")
-
-
-def _read_opening(connection: Connection, envelope: Envelope, reset: bool) -> Opening:
-    if reset:
-        read_reset(connection)
-    mail = read_mail(connection)
-    _in_sequence(mail)
-    recipients = read_recipients(connection, len(envelope.recipients))
-    return Opening(mail, recipients, None if connection.good_bye else _go_ahead(connection))
-
-
-def _in_sequence(reply: Reply) -> None:
-    """Raises before a dot could end the mail that the relay believes to be open."""
-    if out_of_sequence(reply):
-        raise SmtpError("MAIL", reply.code, reply.text)
-
-
-def _ask(connection: Connection, lines: list[str], reset: bool) -> Opening:
-    """The same, one command at a time, and no further than there is a use in it."""
-    if reset:
-        _say(connection, lines[0], "MAIL")
-        read_reset(connection)
-    _say(connection, lines[reset], "MAIL")
-    mail = read_mail(connection)
-    _in_sequence(mail)
-    recipients: list[Reply] = []
-    for line in lines[reset + 1 :]:
-        if mail.positive and not connection.good_bye:
-            _say(connection, line, "RCPT")
-            recipients += read_recipients(connection, 1)
-    opening = Opening(mail, tuple(recipients))
-    if connection.good_bye or not opening.accepted:
-        return opening
-    _say(connection, "DATA", "DATA")
-    return replace(opening, data=_go_ahead(connection))
-
-
-def _say(connection: Connection, line: str, phase: str) -> None:
-    connection.write([line.encode("utf-8") + b"\r\n"], phase, connection.relay.deadlines.reply)
-
-
-def _go_ahead(connection: Connection) -> Reply:
-    """354, or a refusal."""
-    reply = connection.replies.read("DATA", connection.relay.deadlines.reply)
-    connection.good_bye = reply.code == 421
-    if reply.positive:
-        raise SmtpError("DATA", 0, f"the relay is out of step: {reply.code}")
-    return reply
-
-
-def _refused(connection: Connection, journal: Journal, mail: Outgoing, opening: Opening) -> None:
-    verdict = opening.refusal()
-    journal.done(mail, verdict)
-    if connection.good_bye:
-        raise SmtpError(verdict.phase, 421, "the relay says good-bye")
-    if opening.data is None or not opening.data.intermediate:
-        return
-    if any(reply.positive for reply in opening.recipients):
-        connection.close(polite=False)  # MAIL refused, RCPT taken: a dot would be an empty mail to somebody
-    else:
-        # It waits for a message to nobody: end that at once (RFC 2920, 3.1).
-        connection.write([b".\r\n"], "DATA", connection.relay.deadlines.reply)
-        connection.reply("DATA")
-
-
-def _send(connection: Connection, ahead: _Ahead, mail: Outgoing, opening: Opening) -> _Opened | None:
-    """The content and, where the relay can do that, the opening of the next mail with it."""
-    journal = ahead.journal
-    parts = _stuffed(mail.envelope.data)
-    size = sum(map(len, parts))
-    connection.clean = True  # the dot ends the transaction, whatever the reply (RFC 5321, 4.1.1.4)
-    following = ahead.next() if connection.pipelining else None
-    reset = False
-    if following is not None:
-        reset, lines = begin(connection, following.envelope)
-        parts.append(_group(lines))
-    try:
-        final = _write_content(connection, parts, size)
-    except BaseException as error:
-        if isinstance(error, SmtpError) and connection.written < size:
-            journal.done(mail, Verdict((), None, "content"))
-        ahead.give_back()
-        give_back(journal, [following] if following else [])
-        raise
-    journal.done(mail, Verdict(opening.recipients, final, "message"))
-    with _not_its_fault(ahead, following):
-        if connection.good_bye:
-            raise SmtpError("message", final.code, final.text)
-        if following is not None:
-            return following, _read_opening(connection, following.envelope, reset)
-    return _open_next(connection, ahead)
 
 
 def _stuffed(data: bytes) -> list[bytes]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from ..errors import SmtpError
+from ..errors import OutOfStep, SmtpError
 
 LATE: Final = "no reply in time"
 MAX_REPLY: Final = 64 * 1024
@@ -25,6 +25,8 @@ _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 a relay that answers a group of commands one by one, as Postfix does, sends the next reply no sooner (RFC 896)."""
 
 _LINE = re.compile(rb"([2-5][0-9][0-9])([ -]|$)(.*)", re.DOTALL)
+_CONTROL: Final = bytes({*range(32), 127} - {9})
+"""Octets that say nothing in a reply: some relays end what they say with a NUL, and none is to reach a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,14 @@ def _of_one_line(line: bytes) -> Reply | None:
 
     So equal replies are one object: who answered what is never to be told by which object it is.
     """
-    match = _LINE.fullmatch(line)
+    match = _parsed(line)
     if match is None or match[2] == b"-":
         return None
     return Reply(int(match[1]), match[3].decode("utf-8", "backslashreplace"))
+
+
+def _parsed(line: bytes) -> re.Match[bytes] | None:
+    return _LINE.fullmatch(line.translate(None, _CONTROL))
 
 
 class ReplyReader:
@@ -67,6 +73,8 @@ class ReplyReader:
         self.sock = sock
         self.closed = False
         """The relay has closed or reset the connection."""
+        self.count = 0
+        """Replies read."""
         self._waits = True
         self._buffer = bytearray()
 
@@ -79,6 +87,11 @@ class ReplyReader:
         """True where the relay has closed, or said something nobody asked for, while the connection was idle."""
         self.collect()
         return self.closed or bool(self._buffer)
+
+    def waiting(self) -> bytes:
+        """What is here and was not asked for. To be looked at while no reply is due."""
+        self.collect()
+        return bytes(self._buffer)
 
     def collect(self) -> None:
         """Takes in what is here now, and does not wait."""
@@ -108,21 +121,24 @@ class ReplyReader:
     def read(self, phase: str, seconds: float) -> Reply:
         """The next reply.
 
-        Raises `SmtpError` with code 0 when the relay closes, is late, or answers what is not SMTP.
+        Raises `SmtpError` with code 0 when the relay closes or is late, `OutOfStep` where it answers what is not SMTP.
         """
         deadline = time.monotonic() + seconds
         line = self._line(phase, deadline)
+        self.count += 1
         reply = _of_one_line(line) if len(line) <= USUAL else None
         return self._of_more_lines(line, phase, deadline) if reply is None else reply
 
     def _of_more_lines(self, line: bytes, phase: str, deadline: float) -> Reply:
         lines: list[str] = []
         size = 0
+        code = b""
         while True:
             size += len(line)
-            match = _LINE.fullmatch(line)
-            if match is None or size > MAX_REPLY:
-                raise SmtpError(phase, 0, "what the relay answered is not an SMTP reply")
+            match = _parsed(line)
+            if match is None or size > MAX_REPLY or match[1] != (code or match[1]):
+                raise OutOfStep(phase, 0, "what the relay answered is not an SMTP reply")
+            code = match[1]
             lines.append(match[3].decode("utf-8", "backslashreplace"))
             if match[2] != b"-":
                 return Reply(int(match[1]), "\n".join(lines))
@@ -138,7 +154,7 @@ class ReplyReader:
                 return line
             searched = len(self._buffer)
             if searched > MAX_REPLY:
-                raise SmtpError(phase, 0, "the relay's reply has no end")
+                raise OutOfStep(phase, 0, "the relay's reply has no end")
             self._buffer += self._receive(phase, deadline)
 
     def _receive(self, phase: str, deadline: float) -> bytes:

@@ -6,7 +6,7 @@ told each verdict. An exception leaves what is committed and has no verdict in d
 
 from __future__ import annotations
 
-from ..errors import SmtpError
+from ..errors import OutOfStep, SmtpError
 from .bdat import stream
 from .connection import Connection
 from .data import one_by_one
@@ -24,14 +24,13 @@ def send(connection: Connection, journal: Journal) -> None:
     try:
         if connection.chunking:
             stream(connection, journal)
-        else:
+        if not connection.chunking and not connection.broken:
             one_by_one(connection, journal)
     except BaseException as error:
         # Even QUIT must not follow what was broken off: a relay would take it for the rest of a BDAT chunk.
         connection.broken = True
         if not isinstance(error, SmtpError):
             raise
-        if error.code == 0 and error.phase in ("RCPT", "DATA") and not connection.ended_by_relay:
-            # It took MAIL and lost what came with it, so it seems: the next connection asks step by step.
+        if isinstance(error, OutOfStep):
             connection.mistrusted.add("PIPELINING")
         raise

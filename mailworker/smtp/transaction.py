@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from ..errors import SmtpError
+from ..errors import OutOfStep, SmtpError
 from ..mime import Envelope
 from ..retry import Verdict
 from .connection import Connection
@@ -14,6 +14,10 @@ from .replies import Reply
 
 SLOWEST: Final = 50_000
 """Octets a second that a relay has to read at least, on top of the deadline."""
+
+HASTY: Final = 8
+"""Seconds for a reply to commands that left together, until the relay has shown that it reads such. Nothing is lost by
+giving up so soon: no content has left, and the next connection asks one thing at a time and waits as long as is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +116,12 @@ def begin(connection: Connection, envelope: Envelope) -> tuple[bool, list[str]]:
     ]
 
 
-def read_reset(connection: Connection) -> None:
+def read_reset(connection: Connection) -> Reply:
     """Its phase is that of MAIL, with which it left: the first word to a connection that may have died."""
     reply = connection.reply("MAIL")
     if not reply.positive:
         raise SmtpError("MAIL", reply.code, reply.text)
+    return reply
 
 
 def read_mail(connection: Connection) -> Reply:
@@ -139,7 +144,7 @@ def read_recipients(connection: Connection, count: int) -> tuple[Reply, ...]:
     """
     replies: list[Reply] = []
     while len(replies) < count and not connection.good_bye:
-        replies.append(read_verdict(connection, "RCPT", connection.relay.deadlines.reply))
+        replies.append(read_verdict(connection, "RCPT", connection.patience))
     return tuple(replies)
 
 
@@ -160,8 +165,58 @@ def read_verdict(connection: Connection, phase: str, seconds: float) -> Reply:
 def in_step(reply: Reply, phase: str) -> Reply:
     """Raises `SmtpError` for a reply that answers another command than this one."""
     if reply.intermediate:
-        raise SmtpError(phase, 0, f"the relay is out of step: {reply.code}")
+        raise OutOfStep(phase, 0, f"the relay is out of step: {reply.code}")
     return reply
+
+
+def ask(connection: Connection, lines: list[str], reset: bool, data: bool = True) -> Opening:
+    """The commands of `begin` one at a time, and no further than there is a use in it; then DATA, where wanted."""
+    if reset:
+        _say(connection, lines[0], "MAIL")
+        read_reset(connection)
+    _say(connection, lines[reset], "MAIL")
+    mail = read_mail(connection)
+    in_sequence(mail)
+    recipients: list[Reply] = []
+    for line in lines[reset + 1 :]:
+        if mail.positive and not connection.good_bye:
+            _say(connection, line, "RCPT")
+            recipients += read_recipients(connection, 1)
+    opening = Opening(mail, tuple(recipients))
+    if connection.good_bye or not opening.accepted or not data:
+        return opening
+    _say(connection, "DATA", "DATA")
+    return replace(opening, data=go_ahead(connection))
+
+
+def _say(connection: Connection, line: str, phase: str) -> None:
+    connection.expect_silence(phase)
+    connection.write([line.encode("utf-8") + b"\r\n"], phase, connection.relay.deadlines.reply)
+
+
+def in_sequence(reply: Reply) -> None:
+    """Raises before a dot could end the mail that the relay believes to be open."""
+    if out_of_sequence(reply):
+        raise SmtpError("MAIL", reply.code, reply.text)
+
+
+def go_ahead(connection: Connection) -> Reply:
+    """354, or a refusal."""
+    reply = connection.replies.read("DATA", connection.patience)
+    connection.good_bye = reply.code == 421
+    if reply.positive:
+        raise OutOfStep("DATA", 0, f"the relay is out of step: {reply.code}")
+    return reply
+
+
+def closes(connection: Connection) -> bool:
+    """True where the relay, after 421, says nothing more and closes (RFC 5321, 3.8). One that stays open may have said
+    it at any time, and go on to answer what it was asked."""
+    try:
+        connection.replies.read("good-bye", 1)
+    except SmtpError:
+        return connection.replies.closed
+    return False
 
 
 def give_back(journal: Journal, mails: Iterable[Outgoing]) -> None:

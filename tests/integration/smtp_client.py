@@ -99,6 +99,12 @@ class Journal:
         return {name: verdict.final.code if verdict.final else 0 for name, verdict in self.verdicts.items()}
 
 
+def proven(connection: Connection) -> Connection:
+    """As after some mails: the relay has shown that it knows what it announced."""
+    connection.proven |= {"MAIL", "RSET", "dot", "chunk", "BDAT"}
+    return connection
+
+
 def send(connection: Connection, todo: Iterable[Outgoing]) -> Journal:
     """Sends over this connection, to the end."""
     journal = Journal(todo)

@@ -6,6 +6,7 @@ A script maps steps to misbehaviours. A misbehaviour is called with the session 
 reply to give in place of the usual one, or None for the usual one, or ends the session. The steps:
 
     connect, greeting, EHLO, HELO, STARTTLS, AUTH, MAIL, RCPT, DATA, RSET, NOOP, QUIT
+    chunk      BDAT outside a transaction, by which a client finds out whether it is known; and the RSET behind it
     BDAT       its chunk is not read: a reply leaves it to be read as commands, as a relay does that has no BDAT
     content    some of a mail's content is here, and not all of it was asked for yet
     message    the mail is here as a whole and not yet taken; the argument is its recipients
@@ -320,6 +321,8 @@ class Session:
         self.parameters = ""
         self.recipients: list[str] = []
         self.chunks = b""
+        self.proving = False
+        self.turns_at_mail = 0
         self.thread = threading.Thread(target=self._run, daemon=True)
         self._input = bytearray()
         self._output = bytearray()
@@ -427,7 +430,14 @@ class Session:
         if command is None:
             self.put(b"500 5.5.2 unknown command\r\n")
             return
-        reply = self._misbehave(verb, argument)
+        step = verb
+        if verb == "MAIL":
+            self.turns_at_mail = self.turns
+        if verb == "BDAT" and self.sender is None:
+            step, self.proving = "chunk", True
+        elif self.proving:
+            step, self.proving = "chunk RSET", False
+        reply = self._misbehave(step, argument)
         if reply is None:
             reply = command(argument)
         self.put(reply)
@@ -553,7 +563,8 @@ class Session:
         size, _, last = argument.partition(" ")
         if not self._input:
             self._receive()
-        self._misbehave("content", "BDAT")
+        if self.sender is not None:
+            self._misbehave("content", "BDAT")
         content = self._exactly(int(size))
         refusal = self._refusal()
         if refusal:

@@ -20,7 +20,7 @@ from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.replies import MAX_REPLY, ReplyReader
 
 from . import smtp_server as behave
-from .smtp_client import Journal, mail, mails, relay_of, until
+from .smtp_client import Journal, mail, mails, proven, relay_of, until
 from .smtp_server import Misbehaviour, Session, SmtpServer, answer, at, each, good_bye, where, without
 from .test_smtp_session import PIPELINED, STEP_BY_STEP, STREAMING, WAYS, ids, stop_the_clock
 
@@ -37,7 +37,7 @@ def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def broken(server: SmtpServer, journal: Journal, **values: object) -> tuple[SmtpError, Connection]:
-    connection = open_connection(relay_of(server, **values))
+    connection = proven(open_connection(relay_of(server, **values)))
     with pytest.raises(SmtpError) as caught:
         session.send(connection, journal)
     assert connection.broken
@@ -175,8 +175,10 @@ def test_a_break_before_the_content_leaves_nothing_in_doubt(
         journal = Journal(mails(4))
         error, _ = broken(server, journal, deadlines=SHORT)
     assert error.code == 0
-    assert journal.codes == {"m0": 250}
-    assert (journal.in_doubt, journal.blamed) == ([], ["m1"])
+    if way is behave.garbage:  # it may have come before the answer to m0, which then is another one's
+        assert (journal.codes, journal.in_doubt, journal.blamed) == ({}, ["m0"], ["m1"])
+    else:
+        assert (journal.codes, journal.in_doubt, journal.blamed) == ({"m0": 250}, [], ["m1"])
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT"])
@@ -349,62 +351,6 @@ def test_the_final_reply_has_a_deadline_of_its_own() -> None:
     assert (error.phase, journal.in_doubt) == ("message", ["m0"])
 
 
-# Announced, and not known.
-
-
-@pytest.mark.parametrize("code", [500, 502, 503])
-@pytest.mark.parametrize("step", ["BDAT", "message"])
-def test_a_relay_that_does_not_know_bdat_gets_data_on_the_next_connection(step: str, code: int) -> None:
-    """`BDAT` does not even skip the content: the relay reads it as commands, whose replies must mean nothing."""
-    todo = [mail("a", data=b"Message-ID: <a@test>\r\nNOOP\r\nNOOP\r\nRSET\r\n"), *mails(5)]
-    with SmtpServer({step: answer(code)}) as server:
-        connection, journal = open_connection(relay_of(server)), Journal(todo)
-        session.send(connection, journal)
-        assert connection.broken
-        assert connection.mistrusted == {"CHUNKING"}
-        assert not connection.good_bye
-        assert (journal.verdicts, journal.handed_out, len(journal.todo)) == ({}, {}, 6)
-        server.script.clear()
-        session.send(open_connection(relay_of(server, chunking=False)), journal)
-        assert ids(server) == ["a", "m0", "m1", "m2", "m3", "m4"]
-
-
-@pytest.mark.parametrize("code", [500, 502, 503])
-def test_a_relay_that_took_a_mail_by_bdat_knows_it_and_means_what_it_says(code: int) -> None:
-    with SmtpServer({"message": at(2, answer(code))}) as server:
-        connection, journal = open_connection(relay_of(server)), Journal(mails(5))
-        session.send(connection, journal)
-        assert connection.mistrusted == set()
-        assert ids(server) == ["m0", "m2", "m3", "m4"]
-    assert (journal.codes["m1"], journal.verdicts["m1"].phase) == (code, "message")
-
-
-def test_a_stream_that_finds_bdat_unknown_at_a_refused_mail_says_nothing_of_that_mail_yet() -> None:
-    script = {"RCPT": at(1, answer(550)), "BDAT": answer(500)}
-    with SmtpServer(script) as server:
-        connection, journal = open_connection(relay_of(server)), Journal(mails(3))
-        session.send(connection, journal)
-        assert connection.mistrusted == {"CHUNKING"}
-        assert connection.broken
-        judge(server, journal)
-    assert [item.id for item in journal.todo] == ["m0", "m1", "m2"]
-
-
-@pytest.mark.parametrize("extensions", [STREAMING, PIPELINED], ids=["bdat", "pipelined"])
-def test_a_relay_that_loses_what_is_pipelined_is_asked_step_by_step_next_time(extensions: tuple[str, ...]) -> None:
-    def lose(session: Session, argument: str) -> None:
-        session._input.clear()
-
-    with SmtpServer({"MAIL": lose}, extensions=extensions) as server:
-        journal = Journal(mails(1))
-        error, connection = broken(server, journal, deadlines=SHORT)
-        assert error.phase == "RCPT"
-        assert connection.mistrusted == {"PIPELINING"}
-        again = Journal(mails(1))
-        session.send(open_connection(relay_of(server, pipelining=False)), again)
-        assert again.codes == {"m0": 250}
-
-
 # Nested MAIL.
 
 
@@ -414,7 +360,7 @@ def test_a_relay_that_ignores_reset_and_calls_the_next_mail_nested_ends(extensio
     with SmtpServer({"RSET": answer(250), "RCPT": at(1, answer(550))}, extensions=extensions) as server:
         journal = Journal(mails(5))
         if extensions == STREAMING:  # the content came with it, and the relay took it under the first MAIL
-            session.send(open_connection(relay_of(server)), journal)
+            session.send(proven(open_connection(relay_of(server))), journal)
             judge(server, journal)
         else:
             assert broken(server, journal)[0].code == 503

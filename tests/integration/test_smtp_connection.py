@@ -46,7 +46,7 @@ def test_a_warm_connection_carries_one_mail_after_another() -> None:
             assert send(connection, [mail(f"m{number}")]).codes == {f"m{number}": 250}
             assert connection.reusable()
         assert server.connections == 1
-        assert not any(line.startswith("RSET") for line in server.commands())
+        assert sum(line.startswith("RSET") for line in server.commands()) == 1  # behind the chunk that is refused
 
 
 def test_a_relay_without_ehlo_is_greeted_with_helo() -> None:

@@ -18,7 +18,7 @@ from mailworker.smtp.connection import open_connection
 from mailworker.smtp.session import Outgoing
 
 from . import smtp_server as behave
-from .smtp_client import Journal, mail, mails, relay_of, send, send_all
+from .smtp_client import Journal, mail, mails, proven, relay_of, send, send_all
 from .smtp_server import EXTENSIONS, Mail, Session, SmtpServer, after, answer, at, each, where, without
 
 STREAMING = EXTENSIONS
@@ -40,9 +40,11 @@ def _id(item: Mail) -> str:
 
 
 def test_with_chunking_a_mail_is_one_write() -> None:
-    with SmtpServer() as server:
-        send_all(server, [mail("a", "b@c.d", "e@f.g")])
-        assert server.commands()[1:5] == [
+    with SmtpServer() as server, closing(open_connection(relay_of(server))) as connection:
+        send(connection, [mail("first")])
+        before = len(server.commands())
+        send(connection, [mail("a", "b@c.d", "e@f.g")])
+        assert server.commands()[before:] == [
             "MAIL FROM:<site@example.com> SIZE=35",
             "RCPT TO:<b@c.d>",
             "RCPT TO:<e@f.g>",
@@ -51,8 +53,11 @@ def test_with_chunking_a_mail_is_one_write() -> None:
 
 
 def test_a_stream_of_mails_resets_before_each_that_follows_an_unanswered_one() -> None:
-    with SmtpServer(round_trip=0.02) as server:
-        send_all(server, mails(3), window=4)
+    with (
+        SmtpServer(round_trip=0.02) as server,
+        closing(proven(open_connection(relay_of(server, window=4)))) as connection,
+    ):
+        send(connection, mails(3))
         verbs = [line.split()[0] for line in server.commands()]
     assert verbs[1:12] == ["MAIL", "RCPT", "BDAT", "RSET", "MAIL", "RCPT", "BDAT", "RSET", "MAIL", "RCPT", "BDAT"]
 
@@ -95,7 +100,10 @@ def test_a_mail_alone_costs_as_few_round_trips_as_the_relay_allows(extensions: t
         SmtpServer(extensions=extensions, round_trip=0.04) as server,
         closing(open_connection(relay_of(server))) as connection,
     ):
-        for name in ("first", "second"):
+        for name in ("first", "second", "third"):
+            if name == "first" and extensions == STREAMING:  # whether it knows BDAT costs a round trip more
+                send(connection, [mail(name)])
+                continue
             before, begun = server.turns, time.monotonic()
             send(connection, [mail(name)])
             seconds = time.monotonic() - begun
@@ -297,7 +305,7 @@ def test_a_mail_that_all_refuse_says_so_and_the_next_goes_well(extensions: tuple
 @pytest.mark.parametrize("code", [451, 552])
 def test_a_mail_whose_sender_is_refused_says_so_and_the_next_goes_well(extensions: tuple[str, ...], code: int) -> None:
     with SmtpServer({"MAIL": at(2, answer(code))}, extensions=extensions) as server:
-        journal = send_all(server, mails(5))
+        journal = send(proven(open_connection(relay_of(server))), mails(5))
         assert ids(server) == ["m0", "m2", "m3", "m4"]
         assert server.connections == 1
     assert journal.verdicts["m1"].phase == "MAIL"
@@ -324,7 +332,7 @@ def test_a_mail_whose_data_is_refused_says_so_and_the_next_goes_well(
 ) -> None:
     monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", 0)
     with SmtpServer({"DATA": at(2, answer(code))}, extensions=extensions) as server:
-        journal = send_all(server, mails(5))
+        journal = send(proven(open_connection(relay_of(server))), mails(5))
         assert ids(server) == ["m0", "m2", "m3", "m4"]
         assert server.connections == 1
     assert (journal.verdicts["m1"].phase, journal.codes["m1"]) == ("DATA", code)
@@ -538,7 +546,7 @@ def test_many_mails_over_many_connections_at_once_arrive_once_each() -> None:
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "message"])
 def test_a_go_ahead_in_the_wrong_place_is_never_taken_for_a_yes(extensions: tuple[str, ...], step: str) -> None:
     with SmtpServer({step: answer(354)}, extensions=extensions) as server:
-        connection, journal = open_connection(relay_of(server)), Journal(mails(1))
+        connection, journal = proven(open_connection(relay_of(server))), Journal(mails(1))
         with pytest.raises(SmtpError) as caught:
             session.send(connection, journal)
     assert (caught.value.phase, caught.value.code) == (step, 0)
