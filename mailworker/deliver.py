@@ -13,6 +13,7 @@ from typing import Final
 from . import message, mime
 from .address import Mailbox
 from .desk import Desk
+from .diary import Diary, where
 from .errors import SmtpError, SpoolError, Unsendable
 from .message import Limits
 from .retry import Deferred, Failed, Held, Outcome, Policy, Returned, Verdict, decide
@@ -72,7 +73,9 @@ def refuse(office: Office, desk: Desk, mail_id: str, reason: str, detail: str) -
     if taken.ring:
         office.spool.release(taken.ring, died=False)  # the ring is somebody else's to take
     if taken.records:
-        office.spool.step(desk.owner, [(mail_id, Failed(reason, detail))], end=True)
+        outcome = (mail_id, Failed(reason, detail))
+        office.spool.step(desk.owner, [outcome], end=True)
+        Diary(office.spool.part_of).note([outcome])
 
 
 def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
@@ -153,6 +156,7 @@ class _Batch:
         self.outcomes: dict[str, Outcome] = {}
         self.delivered = 0
         self._unwritten: list[tuple[str, Outcome]] = []
+        self._diary = Diary(office.spool.part_of)
         self._handed_out: dict[str, Outgoing] = {}
         self._committed: set[str] = set()
         self._fetched: dict[str, bytes] = {}
@@ -185,7 +189,7 @@ class _Batch:
                     self._decide(item.id, Failed(error.reason, error.detail))
                     continue
                 except Exception as error:  # a bug of ours must not stop the mails behind this one
-                    logger.error("mail %s cannot be built (%s)", item.id, type(error).__name__)
+                    logger.error("mail %s cannot be built: %s", item.id, where(error))
                     self._decide(item.id, Failed("internal_error", f"{type(error).__name__} while it was built"))
                     continue
             self._handed_out[item.id] = item
@@ -271,6 +275,7 @@ class _Batch:
                 time.sleep(pause)
                 pause = min(pause * 2, 5)
             else:
+                self._diary.end()
                 return
 
     def _build(self, record: Record) -> Outgoing:
@@ -318,5 +323,6 @@ class _Batch:
 
     def _step(self, commit: Sequence[str] = (), end: bool = False) -> list[str]:
         allowed = self.office.spool.step(self.owner, self._unwritten, commit, end)
+        self._diary.note(self._unwritten)
         self._unwritten.clear()
         return allowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
@@ -14,19 +15,25 @@ from .retry import Deferred, Failed, Held, Outcome, Returned, Sent
 logger = logging.getLogger(__name__)
 
 
-def tell(app: Celery, hostname: str, mail_id: str, outcome: Outcome | None, seconds: float) -> None:
-    """A `send_email` under the mail's id that this worker received, began and ended. Never raises."""
-    if outcome is None or not app.conf.worker_send_task_events:
+def tell(app: Celery, hostname: str, outcomes: Mapping[str, Outcome], seconds: float) -> None:
+    """For each mail a `send_email` under its id that this worker received, began and ended. Never raises."""
+    if not outcomes or not app.conf.worker_send_task_events:
         return
     try:
         with app.events.default_dispatcher(hostname=hostname, buffer_while_offline=False) as dispatcher:
             name = "mailworker.send_email"
-            dispatcher.send("task-received", uuid=mail_id, name=name, args="()", kwargs="{}", retries=0)
-            dispatcher.send("task-started", uuid=mail_id)
-            kind, fields = _end(outcome, seconds)
-            dispatcher.send(kind, uuid=mail_id, **fields)
+            for mail_id, outcome in outcomes.items():
+                dispatcher.send("task-received", uuid=mail_id, name=name, args="()", kwargs="{}", retries=0)
+                dispatcher.send("task-started", uuid=mail_id)
+                kind, fields = _end(outcome, seconds)
+                dispatcher.send(kind, uuid=mail_id, **fields)
     except (OperationalError, OSError) as error:
         logger.info("an event was lost (%s)", type(error).__name__)
+
+
+def dead_letters(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """Those of a batch that a person must look at: told by their own ids, since the batch itself succeeded."""
+    return {mail_id: outcome for mail_id, outcome in outcomes.items() if isinstance(outcome, Failed | Held)}
 
 
 def _end(outcome: Outcome, seconds: float) -> tuple[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from celery.worker.request import Request
 
+from .diary import where
 from .guest import GuestAMQP
 
 TASK: Final = "mailworker.send_email"
@@ -47,6 +48,24 @@ class Discretion(logging.Filter):
             first = text.splitlines()[0].partition("%")[0].rstrip(": ")
             kind = repr(record.args[0]) if "unregistered" in first and isinstance(record.args, tuple) else ""
             record.msg, record.args, record.exc_info = f"{first} {kind} (its contents are not shown)", (), None
+        return True
+
+
+class Frames(logging.Filter):
+    """On the logger where Celery tells of a task that raised: of a bug of ours its kind, files, lines and functions,
+    and not its text, which may quote a mail."""
+
+    LOGGER = "celery.app.trace"
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        args = record.args
+        if not isinstance(args, Mapping) or not str(args.get("name")).startswith("mailworker."):
+            return True
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if error is not None and type(error).__name__ not in TELLING:
+            record.args = {**args, "exc": where(error)}
+            record.exc_info = record.exc_text = None
+            record.data = record.args
         return True
 
 

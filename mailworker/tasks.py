@@ -113,11 +113,14 @@ def _spool_arguments(task: SendEmail, mail_id: str, args: Any, kwargs: Any) -> N
     runtime.spool().put(mail_id, payload, keyed=True)
 
 
-@app.task(name="mailworker.deliver", Request=PRIVATE, shared=False)
-def deliver(ids: list[str]) -> dict[str, int]:
+@app.task(bind=True, name="mailworker.deliver", Request=PRIVATE, shared=False)
+def deliver(self: Task, ids: list[str]) -> dict[str, int]:
     """Delivers these mails of the spool. Returns how many had which outcome."""
+    begun = time.monotonic()
+    outcomes = _deliver(ids)
+    events.tell(app, self.request.hostname, events.dead_letters(outcomes), time.monotonic() - begun)
     summary: dict[str, int] = {}
-    for outcome in _deliver(ids).values():
+    for outcome in outcomes.values():
         name = type(outcome).__name__.lower()
         summary[name] = summary.get(name, 0) + 1
     return summary
@@ -135,8 +138,7 @@ def bridge(self: Task, token: str) -> None:
             ring_bridge(desk.owner)
     if rest.lone is not None:
         begun = time.monotonic()
-        outcome = _deliver([rest.lone]).get(rest.lone)
-        events.tell(app, self.request.hostname, rest.lone, outcome, time.monotonic() - begun)
+        events.tell(app, self.request.hostname, _deliver([rest.lone]), time.monotonic() - begun)
 
 
 def _ring_for(doorbells: Iterable[list[str]]) -> None:

@@ -39,6 +39,7 @@ class Prepared(bootsteps.Step):  # type: ignore[misc]  # celery has no types
         signals.worker_process_init.connect(child_begins, weak=False)
         signals.worker_shutting_down.connect(stops, weak=False)
         logging.getLogger(privacy.Discretion.LOGGER).addFilter(privacy.Discretion())
+        logging.getLogger(privacy.Frames.LOGGER).addFilter(privacy.Frames())
         _keep_freed_memory()
 
 

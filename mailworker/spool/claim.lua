@@ -1,23 +1,23 @@
 -- KEYS: legacy lists. ARGV: bridge's owner, ring's token or '', most mails, most octets, ring patience in ms,
 -- 20 random hex digits, batch, in-doubt policy.
 -- Returns {ids to ring, ids to ring each alone, pool children, 1 if the ring was ours, 1 if the one id is the bridge's
--- to deliver and the ring is given back}.
+-- to deliver and the ring is given back, what is to be told}.
 local owner, token, most, most_octets = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local patience, random, batch, policy = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]), ARGV[8]
 local size = pool_size()
 
 local held = redis.call('GET', RING)
-if token ~= '' and held ~= token and held ~= owner then return {{}, {}, size, 0, 0} end
+if token ~= '' and held ~= token and held ~= owner then return {{}, {}, size, 0, 0, {}} end
 redis.call('SET', RING, owner, 'PX', 10000)
 redis.call('DEL', lease_key(owner))
-if relay_closed_for() > 0 then return {{}, {}, size, 1, 0} end
+if relay_closed_for() > 0 then return {{}, {}, size, 1, 0, {}} end
 -- The breaker is half open: one mail finds out.
 local half_open = redis.call('HEXISTS', RELAY, 'open_until') == 1
 if half_open then most = 1 end
 
 redis.call('ZREMRANGEBYSCORE', RUNG, '-inf', now)
 most = math.min(most, size * batch * 2 - rung())
-if most <= 0 then return {{}, {}, size, 1, 0} end
+if most <= 0 then return {{}, {}, size, 1, 0, {}} end
 
 local ids, alone, scores = {}, {}, {}
 local function ring(id, suspect)
@@ -120,4 +120,4 @@ write_counts()
 -- One mail on an idle system: the bridge delivers it itself, so the ring is free for the next one.
 local lone = #ids == 1 and #alone == 0 and not work(KEYS, batch)
 if lone then redis.call('DEL', RING) end
-return {ids, alone, size, 1, lone and 1 or 0}
+return {ids, alone, size, 1, lone and 1 or 0, told}

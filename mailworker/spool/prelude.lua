@@ -74,6 +74,9 @@ local function bury(id, from, reason, detail, code, state)
   redis.call('ZADD', DEAD, now, id)
 end
 
+-- What a dead owner's mails became, for the log: 'doubt <id>' or '<reason> <id>'.
+local told = {}
+
 -- The owner of this record is gone. `died` is true where its process died, so that the attempt counts.
 local function abandon(id, died, in_doubt_policy)
   local record = redis.call('HMGET', mail_key(id), 'state', 'alone', 'deaths')
@@ -91,10 +94,13 @@ local function abandon(id, died, in_doubt_policy)
   if state == 'committing' then
     doubt(id)
     if in_doubt_policy == 'hold' then
+      told[#told + 1] = 'in_doubt ' .. id
       return bury(id, state, 'in_doubt', 'the worker died after it began to send; the relay may have the mail', 0, 'held')
     end
+    told[#told + 1] = 'doubt ' .. id
   end
   if died and tonumber(record[3] or 0) >= 3 then
+    told[#told + 1] = 'poison ' .. id
     return bury(id, state, 'poison', 'three attempts ended with the death of the process', 0, 'failed')
   end
   move(state, 'queued')

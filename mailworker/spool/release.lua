@@ -1,4 +1,5 @@
 -- ARGV: owner, '1' if its process died, in-doubt policy. What it has in hand goes back to the queue at once.
+-- Returns {how many mails, what is to be told}.
 run_when_full()
 local owner = ARGV[1]
 local released = 0
@@ -16,4 +17,4 @@ redis.call('HDEL', HEARD, owner)
 if redis.call('GET', RING) == owner then redis.call('DEL', RING) end
 if redis.call('GET', PROBE) == owner then redis.call('DEL', PROBE) end
 write_counts()
-return released
+return {released, told}

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import redis
 
+from ..diary import given_up
 from ..errors import SpoolError
 from ..retry import Deferred, Failed, Held, Outcome, Returned, Sent
 from .connect import Caller
@@ -143,7 +144,8 @@ class Spool:
             self.batch,
             self.in_doubt,
         )
-        together, alone, size, held, lone = self._run("claim", self.queues, *arguments, repeat=False)
+        together, alone, size, held, lone, told = self._run("claim", self.queues, *arguments, repeat=False)
+        given_up(_texts(told))
         return Claim(_texts(together), _texts(alone), size, bool(held), bool(lone))
 
     def put(self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False) -> bool:
@@ -169,7 +171,8 @@ class Spool:
     def take(self, owner: str, ids: Sequence[str]) -> Taken:
         token = secrets.token_hex(8)
         arguments = (owner, LEASE_MS, self.largest, self.in_doubt, self.batch, token, *ids)
-        records, ring, down, now, closed = self._run("take", self.queues, *arguments)
+        records, ring, down, now, closed, told = self._run("take", self.queues, *arguments)
+        given_up(_texts(told))
         return Taken([_record(item) for item in records], token if ring else None, bool(down), now, bool(closed))
 
     def payloads(self, ids: Sequence[str]) -> dict[str, bytes]:
@@ -187,6 +190,14 @@ class Spool:
         head = (owner, self.in_doubt, KEEP_SENT_SECONDS, "1" if end else "0")
         return _texts(self._run("step", (), *head, len(sent), *sent, len(commit), *commit, *others))
 
+    def part_of(self, mail_id: str) -> str:
+        """The id of the dead letter that was split off this mail last. For the log: never raises."""
+        try:
+            number = self.client.hget(f"{self.prefix}mail:{mail_id}", "splits")
+        except redis.RedisError:
+            number = None
+        return f"{mail_id}~{int(number)}" if isinstance(number, bytes) else f"{mail_id}~"
+
     def wake(self, ids: Sequence[str]) -> int:
         """The doorbell for these mails is lost: those that wait for it are due now. Returns how many."""
         return int(self._run("wake", (), *ids))
@@ -200,7 +211,9 @@ class Spool:
 
     def release(self, owner: str, died: bool) -> int:
         """Gives back at once what this owner has in hand; returns how many mails. `died` counts an attempt."""
-        return int(self._run("release", (), owner, "1" if died else "0", self.in_doubt))
+        released, told = self._run("release", (), owner, "1" if died else "0", self.in_doubt)
+        given_up(_texts(told))
+        return int(released)
 
     def in_hand(self, worker: str) -> int:
         """How many mails are in the hands of this worker's children."""

@@ -1,5 +1,5 @@
 -- KEYS: legacy lists. ARGV: owner, lease in ms, largest mail in octets, in-doubt policy, batch, ring's token, ids…
--- Returns {records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, closed}; a record is
+-- Returns {records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, closed, told}; a record is
 -- {id, payload, size, at, tries, rcpt, since, origin}, the payload '' where it is too large for a mail or for a script;
 -- closed is 1 where the relay's breaker kept the mails in the queue.
 run_when_full()
@@ -51,4 +51,4 @@ local ring = 0
 if rung() < pool_size() * tonumber(ARGV[5]) and work(KEYS, tonumber(ARGV[5])) then
   if redis.call('SET', RING, ARGV[6], 'NX', 'PX', 10000) or redis.call('GET', RING) == ARGV[6] then ring = 1 end
 end
-return {records, ring, redis.call('EXISTS', RELAY), now, open and not probing and 1 or 0}
+return {records, ring, redis.call('EXISTS', RELAY), now, open and not probing and 1 or 0, told}

@@ -235,3 +235,17 @@ def test_a_message_of_this_package_repeats_no_mail_in_its_headers(workers: Worke
     assert message["headers"]["task"] == "mailworker.send_email"
     assert message["headers"]["argsrepr"] == "(hidden)"
     assert message["headers"]["kwargsrepr"] == "{}"
+
+
+def test_a_dead_letter_of_a_batch_is_a_failure_under_its_id(
+    flower: Flower, workers: Workers, redis_server: RedisServer, inbox: Inbox
+) -> None:
+    good = [b'{"to":"a@example.com","subject":"s","body":"b"}'] * 20
+    redis_server.client().lpush("queue:email", *good, b"garbage")
+    workers.start()
+    (mail_id,) = until(lambda: redis_server.client().zrange("mailworker:dead", 0, -1), what="the dead letter")
+    until(lambda: len(inbox.mails) == 20, what="the others")
+    task = until(lambda: flower.tasks().get(mail_id.decode()), what="the event")
+    until(lambda: flower.tasks()[mail_id.decode()]["state"] == "FAILURE", what="the end")
+    assert task["name"] == "mailworker.send_email"
+    assert "format" in flower.tasks()[mail_id.decode()]["exception"]

@@ -1,0 +1,82 @@
+"""What the log tells of each mail: its id and what became of it. No address, no text, and no word of the relay."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from .retry import Deferred, Failed, Held, Outcome, Sent
+
+logger = logging.getLogger(__name__)
+
+TOGETHER: Final = 50
+"""Ids of sent mails in a line: a line each would cost a twentieth of the speed."""
+
+
+class Diary:
+    """Of one batch. `part_of` gives the id of the dead letter that was split off this mail last."""
+
+    def __init__(self, part_of: Callable[[str], str]) -> None:
+        self._part_of = part_of
+        self._sent: list[str] = []
+
+    def note(self, outcomes: Iterable[tuple[str, Outcome]]) -> None:
+        """These are written into the spool. Never raises."""
+        for mail_id, outcome in outcomes:
+            match outcome:
+                case Sent():
+                    self._sent.append(mail_id)
+                case Failed():
+                    _failed(mail_id, outcome)
+                case Held():
+                    _dead(mail_id, outcome.reason, "")
+                case Deferred():
+                    self._deferred(mail_id, outcome)
+        if len(self._sent) >= TOGETHER:
+            self.end()
+
+    def end(self) -> None:
+        """What was sent and not told yet."""
+        if self._sent:
+            logger.info("sent: %s", " ".join(self._sent))
+            self._sent = []
+
+    def _deferred(self, mail_id: str, outcome: Deferred) -> None:
+        said = f"{outcome.code} at {outcome.phase}" if outcome.code else f"no reply at {outcome.phase}"
+        if outcome.in_doubt:
+            logger.warning("mail %s is in doubt (%s); sent again in %.0f s", mail_id, said, outcome.delay)
+        else:
+            logger.info("mail %s waits (%s); next attempt in %.0f s", mail_id, said, outcome.delay)
+        if outcome.refused is not None:
+            _dead(self._part_of(mail_id), outcome.refused.reason, f" ({outcome.refused.code} to some of {mail_id})")
+
+
+def _failed(mail_id: str, outcome: Failed) -> None:
+    if outcome.in_doubt:
+        logger.warning("mail %s is in doubt", mail_id)
+    _dead(mail_id, outcome.reason, f" ({outcome.code})" if outcome.code else "")
+
+
+def _dead(mail_id: str, reason: str, more: str) -> None:
+    logger.warning("mail %s is a dead letter: %s%s", mail_id, reason, more)
+
+
+def given_up(told: Iterable[str]) -> None:
+    """What a script found in a dead owner's hands, as `in_doubt <id>` or `<reason> <id>`."""
+    for line in told:
+        word, _, mail_id = line.partition(" ")
+        if word == "doubt":
+            logger.warning("mail %s is in doubt: who sent it is gone", mail_id)
+        else:
+            _dead(mail_id, word, "")
+
+
+def where(error: BaseException) -> str:
+    """The kind of a bug and the lines that led to it, the innermost first. Its text might quote a mail, and is left
+    out; so is what it was caused by, but for the kind."""
+    frames = reversed(traceback.extract_tb(error.__traceback__)[-8:])
+    path = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} in {frame.name}" for frame in frames)
+    cause = f" from {type(error.__cause__).__name__}" if error.__cause__ else ""
+    return f"{type(error).__name__}{cause} at {path or 'an unknown place'}"
