@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from .smtp.replies import Reply
-
-_LATER = re.compile(r"try|retry|later|again|wait|delay|greylist|grey-list|defer|come back", re.IGNORECASE)
-_SPAN = re.compile(r"\b(\d{1,6})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b", re.IGNORECASE)
-_CLOCK = re.compile(r"\b(\d{1,2}):([0-5]\d):([0-5]\d)\b")
-_UNITS = {"s": 1, "m": 60, "h": 3600}
+from .waits import asked_delay
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +153,3 @@ def back_off(attempt: int, policy: Policy, chance: float) -> float:
     """Seconds to wait after failed attempt number `attempt`, spread by the jitter to either side."""
     delay = policy.delays[min(max(attempt, 1), len(policy.delays)) - 1]
     return delay * (1 + policy.jitter * (2 * chance - 1))
-
-
-def asked_delay(text: str) -> float | None:
-    """The seconds in "try again in N seconds" and its like, as greylisting relays say it; None where it is not said."""
-    if not _LATER.search(text):
-        return None
-    if match := _SPAN.search(text):
-        return float(int(match[1]) * _UNITS[match[2][0].lower()])
-    if match := _CLOCK.search(text):  # milter-greylist: "please come back in 00:05:00"
-        return float(int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]))
-    return None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailworker.retry import Deferred, Failed, Policy, Sent, Verdict, asked_delay, back_off, decide
+from mailworker.retry import Deferred, Failed, Policy, Sent, Verdict, back_off, decide
 from mailworker.smtp.replies import Reply
 
 POLICY = Policy(delays=(10, 60, 300), max_age=1000, jitter=0.1)
@@ -123,29 +123,6 @@ def test_what_the_relay_said_is_kept_but_not_without_end() -> None:
     outcome = outcome_of(Verdict((), Reply(550, "x" * 60_000), "MAIL"))
     assert isinstance(outcome, Failed)
     assert len(outcome.detail) == 500
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("Greylisted, try again in 300 seconds", 300),
-        ("Please try again in 5 minutes", 300),
-        ("try again in 1 minute", 60),
-        ("come back in 2 hours", 7200),
-        ("come back in 1h", 3600),
-        ("Retry after 45s", 45),
-        ("4.7.1 Greylisting in action, please come back in 00:05:00", 300),
-        ("deferred for 90 secs", 90),
-        ("wait 3 mins", 180),
-        ("try again later", None),
-        ("wait 500 ms", None),
-        ("4.3.2 mailbox is 300 seconds old", None),
-        ("quota exceeded, retry", None),
-        ("", None),
-    ],
-)
-def test_a_relay_says_when_to_come_back(text: str, seconds: float | None) -> None:
-    assert asked_delay(text) == seconds
 
 
 @given(st.integers(0, 1000), st.floats(0, 1))
