@@ -30,14 +30,30 @@ REQUIRED = {
 }
 """What the promises rest on; a site's own celeryconfig.py must not change these."""
 
+SEND_EMAIL: Final = "mailworker.send_email"
+CANVAS_TASKS: Final = ("celery.map", "celery.starmap", "celery.chunks", "celery.group", "celery.chain", "celery.chord")
+_POSITIONAL: Final = ("countdown", "eta", "task_id")
 _PACKAGED: Final = Path(__file__).with_name("celeryconfig.py")
+
+
+class Application(Guest):
+    """By name, too, a mail is in the spool before a message speaks of it."""
+
+    def send_task(self, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
+        if name == SEND_EMAIL and (args or kwargs):
+            named = dict(zip(_POSITIONAL, more, strict=False))
+            self.loader.import_default_modules()
+            return self.tasks[SEND_EMAIL].apply_async(args, kwargs, **named, **options)
+        if name in CANVAS_TASKS and SEND_EMAIL in str((args, kwargs)):
+            raise TypeError(f"{name}: call send_email.delay(…) for each mail")
+        return super().send_task(name, args, kwargs, *more, **options)
 
 
 def create_app() -> Guest:
     """Raises `SettingsError`; on the command line that ends the command with its one line."""
     context = click.get_current_context(silent=True)
     try:
-        app = Guest(
+        app = Application(
             "mailworker", _put_the_site_on_top, include=["mailworker.tasks"], amqp="mailworker.privacy:PrivateAMQP"
         )
         app.conf.update(broker_url=runtime.settings().celery_broker_url)

@@ -19,7 +19,7 @@ from flower.views.monitor import Metrics
 from tornado.options import options
 from tornado.web import authenticated
 
-from .privacy import HIDDEN, TASK
+from .privacy import DOORBELLS, HIDDEN
 
 CONFIGURATION: Final = Path(__file__).with_name("flowerconfig.py")
 HOW: Final = "set FLOWER_BASIC_AUTH=user:password"
@@ -69,7 +69,7 @@ class PrivateState(EventsState):  # type: ignore[misc]  # flower has no types
     """What Flower remembers. Producers that are not this package may send the mail along with their events."""
 
     def event(self, event: dict[str, Any]) -> None:
-        if event.get("name") == TASK:
+        if event.get("name") not in DOORBELLS:
             told = {key: HIDDEN for key in ("args", "kwargs") if event.get(key) not in NOTHING}
             event = {**event, **told}
         super().event(event)

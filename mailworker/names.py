@@ -9,6 +9,9 @@ from kombu import Queue
 OWN: Final = "mailworker:"
 """The prefix with which the names are as Celery has them, and our queues as they are called in `celeryconfig.py`."""
 
+SITE: Final = "mailworker_site"
+"""The header of a doorbell that names its spool's prefix, where that is another one."""
+
 
 def names(prefix: str) -> dict[str, Any]:
     """Celery's settings that differ with the spool's prefix: queues and exchanges, control and events."""

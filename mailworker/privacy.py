@@ -11,11 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from celery.worker.request import Request
+from kombu.utils.objects import cached_property
 
+from . import runtime
 from .diary import where
 from .guest import GuestAMQP
+from .names import OWN, SITE
 
 TASK: Final = "mailworker.send_email"
+DOORBELLS: Final = frozenset({"mailworker.deliver", "mailworker.bridge"})
+"""What carries ids and nothing else. Of all other tasks the arguments are hidden, as somebody may send mail in them."""
 HIDDEN: Final = "(hidden)"
 TELLING: Final = frozenset({
     "MailDeferred", "MailFailed", "Retry", "SoftTimeLimitExceeded", "SpoolError", "Terminated", "TimeLimitExceeded",
@@ -73,14 +78,17 @@ class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
     """A task in a worker: what it tells of itself holds no mail. The task itself gets everything."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if self.type == TASK:
+        # Whoever sent it: no doorbell expires, waits in a worker, or ends a child that has a mail in hand.
+        headers = options["headers"]
+        headers = {**headers, "mail_eta": headers.get("eta"), "eta": None, "expires": None, "timelimit": (None, None)}
+        super().__init__(*args, **(options | {"headers": headers}))
+        if self.type not in DOORBELLS:
             self._argsrepr = shown(self.args)
             self._kwargsrepr = shown(self.kwargs)
             self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
     def info(self, safe: bool = False) -> dict[str, Any]:
-        return dict(super().info(safe=True if self.type == TASK else safe))
+        return dict(super().info(safe=True if self.type not in DOORBELLS else safe))
 
     def send_event(self, type: str, **fields: Any) -> None:
         if "exception" in fields:
@@ -97,6 +105,13 @@ class PrivateAMQP(GuestAMQP):
     def as_task_v2(
         self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any
     ) -> Any:
-        if name == TASK:
+        if name not in DOORBELLS:
             options.update(argsrepr=shown(args or ()), kwargsrepr=shown(kwargs or {}))
-        return super().as_task_v2(task_id, name, args, kwargs, *more, **options)
+        message = super().as_task_v2(task_id, name, args, kwargs, *more, **options)
+        if self._prefix != OWN:
+            message.headers[SITE] = self._prefix
+        return message
+
+    @cached_property
+    def _prefix(self) -> str:
+        return runtime.settings().spool_prefix

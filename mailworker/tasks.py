@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
-from celery import Task
+from celery import Task, states
 from celery.exceptions import Reject, Retry
-from celery.result import AsyncResult
+from celery.result import AsyncResult, EagerResult
 from kombu.exceptions import OperationalError
 from kombu.utils.uuid import uuid
 
 from . import bridge as bridging
+from . import calls, events, message, runtime
 from . import deliver as delivering
-from . import events, message, runtime
 from .application import app
 from .direct import send_now
 from .errors import MailFailed, SpoolError, Unsendable
 from .message import Email
+from .names import OWN, SITE
 from .retry import Failed, Held, Outcome, Sent
 
 logger = logging.getLogger(__name__)
@@ -44,33 +46,41 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
     Request = PRIVATE
 
     def apply_async(
-        self, args: Any = None, kwargs: Any = None, task_id: str | None = None, producer: Any = None,
-        link: Any = None, link_error: Any = None, shadow: str | None = None, countdown: float | None = None,
-        eta: datetime | None = None, expires: Any = None, **options: Any,
+        self, args: Any = None, kwargs: Any = None, task_id: str | None = None, countdown: float | None = None,
+        eta: datetime | None = None, **options: Any,
     ) -> AsyncResult:  # fmt: skip
         """`task_id` is the mail's id: the same id within a day sends no second mail. `countdown` and `eta` wait in
-        the spool.
+        the spool. Of other options see `calls`.
 
         Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail, `SpoolError` when the
         mail could not be made safe.
         """
+        calls.check(options)
+        chosen, wait = calls.mail_id(task_id), calls.delay(countdown, eta, datetime.now(UTC))
         email = self._email(args, kwargs)
-        if expires is not None:
-            raise TypeError("expires: a mail that was accepted is sent or becomes a dead letter")
         if self.app.conf.task_always_eager:
-            return super().apply_async(args, kwargs, task_id=task_id, **options)
-        mail_id = task_id or uuid()
-        delay = countdown or (max(0.0, (_aware(eta) - datetime.now(UTC)).total_seconds()) if eta else 0.0)
-        if runtime.spool().put(mail_id, _payload(email), delay, keyed=task_id is not None):
-            self.ring(mail_id, producer=producer, link=link, link_error=link_error, shadow=shadow, **options)
-        return self.AsyncResult(mail_id)
+            return self._send_eagerly(email, chosen)
+        mail_id = chosen or uuid()
+        if runtime.spool().put(mail_id, _payload(email), wait, keyed=chosen is not None):
+            self.ring(mail_id)
+        result = self.AsyncResult(mail_id)
+        result.ignored = True  # what became of a mail is in the spool: nobody waits for it here
+        return result
 
     def ring(self, mail_id: str, **options: Any) -> None:
         """A doorbell for a mail that is in the spool. Never raises: a doorbell that is lost is rung again."""
         try:
             super().apply_async((), {}, task_id=mail_id, **options)
-        except OperationalError as error:
+        except Exception as error:  # whatever it is, the mail is safe: to its sender this is no failure
             logger.warning("the broker does not answer (%s); the mail is safe and goes later", type(error).__name__)
+
+    def apply(self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any) -> EagerResult:
+        """Sends there and then, as a direct call does, and raises what that raises: nothing has a record of it."""
+        calls.check(options)
+        return self._send_eagerly(self._email(args, kwargs), calls.mail_id(task_id))
+
+    def _send_eagerly(self, email: Email, task_id: str | None) -> EagerResult:
+        return EagerResult(task_id or uuid(), send_now(email, runtime.settings()), states.SUCCESS, name=self.name)
 
     def _email(self, args: Any, kwargs: Any) -> Email:
         try:
@@ -78,6 +88,17 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
         except TypeError as error:
             raise TypeError(f"send_email: {error}") from None
         return message.from_arguments(**bound.arguments, limits=runtime.settings().limits)
+
+
+def _refusing(method: str) -> Callable[..., NoReturn]:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise calls.refuse(method)
+
+    return refuse
+
+
+for _method in calls.CANVAS:
+    setattr(SendEmail, _method, _refusing(_method))
 
 
 @app.task(bind=True, base=SendEmail, name="mailworker.send_email", throws=(MailFailed,), shared=False)
@@ -90,36 +111,82 @@ def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
         return send_now(self._email(args, kwargs), runtime.settings())
     mail_id: str = self.request.id
     if args or kwargs:  # sent by name with the mail as arguments: first of all it is made safe
-        try:
+        with _back_unless_spooled():
             _spool_arguments(self, mail_id, args, kwargs)
-        except SpoolError as error:  # the mail is in the message alone: back with it, and not in a hot loop
-            time.sleep(1)
-            raise Reject(str(error), requeue=True) from None
+    elif not _for_this_site(self):
+        return None
     outcome = _deliver([mail_id]).get(mail_id)
     _tell_celery(outcome)
     return None
 
 
-def _spool_arguments(task: SendEmail, mail_id: str, args: Any, kwargs: Any) -> None:
-    """Raises `MailFailed` for what can never be a mail, once it is a dead letter with the arguments as they came."""
+def _spool_arguments(task: Task, mail_id: str, args: Any, kwargs: Any) -> bool:
+    """True where the mail has to be rung for.
+
+    Raises `MailFailed` for what can never be a mail, once it is a dead letter with the arguments as they came.
+    """
     try:
-        payload = _payload(task._email(args, kwargs))
+        payload = _payload(send_email._email(args, kwargs))
     except (TypeError, Unsendable) as error:
         reason = error.reason if isinstance(error, Unsendable) else "bad_arguments"
         runtime.spool().put(mail_id, json.dumps({"args": args, "kwargs": kwargs}).encode("utf-8"), keyed=True)
         with runtime.desks().sit() as desk:
             delivering.refuse(runtime.office(), desk, mail_id, reason, str(error))
         raise MailFailed(reason) from None
-    runtime.spool().put(mail_id, payload, keyed=True)
+    try:
+        wait = calls.delay(None, task.request.get("mail_eta"), datetime.now(UTC))
+    except TypeError:
+        wait = 0.0
+    return runtime.spool().put(mail_id, payload, wait, keyed=True)
+
+
+@contextlib.contextmanager
+def _back_unless_spooled() -> Iterator[None]:
+    """The mail is in the message alone: where Redis does not take it, back with it, and not in a hot loop."""
+    try:
+        yield
+    except SpoolError as error:
+        time.sleep(1)
+        raise Reject(str(error), requeue=True) from None
+
+
+def _spool_what_canvas_carries(sender: Any, **_: Any) -> None:
+    """`celery.map` and its like, sent by name from another program, would call `send_email` there and then, without a
+    record, and end at the first mail that fails. Here each mail has its own record."""
+    for name, each in (("celery.map", False), ("celery.starmap", True), ("celery.chunks", True)):
+        sender.tasks.pop(name, None)
+        sender.task(bind=True, name=name, Request=PRIVATE, shared=False, lazy=False)(_spooling(each))
+
+
+def _spooling(starred: bool) -> Callable[..., None]:
+    def spool_each(self: Task, task: Any, it: Any, *_: Any) -> None:
+        if not isinstance(task, dict) or task.get("task") != send_email.name:
+            raise TypeError("mailworker runs no tasks but its own")
+        with _back_unless_spooled():
+            for number, item in enumerate(it):
+                mail_id = f"{self.request.id}-{number}"
+                with contextlib.suppress(MailFailed):  # it is a dead letter, and the next one goes on
+                    if _spool_arguments(self, mail_id, item if starred else [item], {}):
+                        send_email.ring(mail_id)
+
+    return spool_each
+
+
+if app.finalized:  # in a worker, before it loads its tasks
+    _spool_what_canvas_carries(app)
+else:  # Celery registers its own of these names when the app is finalized
+    app.on_after_finalize.connect(_spool_what_canvas_carries, weak=False)
 
 
 @app.task(bind=True, name="mailworker.deliver", Request=PRIVATE, shared=False)
 def deliver(self: Task, ids: list[str]) -> dict[str, int]:
     """Delivers these mails of the spool. Returns how many had which outcome."""
-    begun = time.monotonic()
-    outcomes = _deliver(ids)
-    events.tell(app, self.request.hostname, events.dead_letters(outcomes), time.monotonic() - begun)
     summary: dict[str, int] = {}
+    if not _for_this_site(self) or not isinstance(ids, list):
+        return summary
+    begun = time.monotonic()
+    outcomes = _deliver([mail_id for mail_id in ids if isinstance(mail_id, str)])
+    events.tell(app, self.request.hostname, events.dead_letters(outcomes), time.monotonic() - begun)
     for outcome in outcomes.values():
         name = type(outcome).__name__.lower()
         summary[name] = summary.get(name, 0) + 1
@@ -129,6 +196,8 @@ def deliver(self: Task, ids: list[str]) -> dict[str, int]:
 @app.task(bind=True, name="mailworker.bridge", Request=PRIVATE, send_events=False, shared=False)
 def bridge(self: Task, token: str) -> None:
     """Claims what waits in the legacy lists and what is due, and rings for it. A lone mail it delivers itself."""
+    if not _for_this_site(self) or not isinstance(token, str) or not token:
+        return
     if runtime.stopping():
         runtime.spool().release(token, died=False)  # the ring is another worker's now
         return
@@ -158,7 +227,14 @@ def ring_bridge(token: str) -> None:
         logger.warning("the broker does not answer (%s)", type(error).__name__)
 
 
+def _for_this_site(task: Task) -> bool:
+    """Not where another site's worker rang: ids that a program chose may be known to both."""
+    return bool(task.request.get(SITE, OWN) == runtime.settings().spool_prefix)
+
+
 def _deliver(ids: list[str]) -> dict[str, Outcome]:
+    if not ids:
+        return {}
     with runtime.desks().sit() as desk:
         return delivering.deliver(runtime.office(), desk, ids, ring_bridge)
 
@@ -172,10 +248,6 @@ def _tell_celery(outcome: Outcome | None) -> None:
             raise MailFailed(outcome.reason)
         case _:
             raise Retry(exc=events.deferral(outcome), when=outcome.delay)
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _payload(email: Email) -> bytes:

@@ -91,13 +91,17 @@ def test_called_directly_it_sends_there_and_then(workers: Workers, inbox: Inbox)
     assert inbox.subjects() == ["now"]
 
 
+# Another program, which knows the task's name and its queue and has nothing of ours.
+ANOTHER = "import os; from celery import Celery; app = Celery(broker=os.environ['MAILWORKER_REDIS_URL'])\n"
+
+
 def test_a_mail_sent_by_name_with_its_arguments_is_spooled_first(
     workers: Workers, redis_server: RedisServer, inbox: Inbox
 ) -> None:
     workers.start()
     workers.python(
-        "from mailworker import app\n"
-        "app.send_task('mailworker.send_email', kwargs=dict(to='a@example.com', subject='by name', body='b'))"
+        ANOTHER + "mail = dict(to='a@example.com', subject='by name', body='b')\n"
+        "app.send_task('mailworker.send_email', kwargs=mail, queue='mailworker')"
     )
     until(lambda: inbox.subjects() == ["by name"], what="the mail")
 
@@ -107,10 +111,10 @@ def test_a_mail_sent_by_name_with_wrong_arguments_is_a_dead_letter(
 ) -> None:
     workers.start()
     workers.python(
-        "from mailworker import app\n"
-        "app.send_task('mailworker.send_email', kwargs=dict(to='x <@example.com', subject='s', body='b'))\n"
-        "app.send_task('mailworker.send_email', kwargs=dict(to='a@b.org', subject='s', body='b', cc='c@d.org'))\n"
-        "app.send_task('mailworker.send_email', args=[1])"
+        ANOTHER + "send = lambda **arguments: app.send_task('mailworker.send_email', queue='mailworker', **arguments)\n"
+        "send(kwargs=dict(to='x <@example.com', subject='s', body='b'))\n"
+        "send(kwargs=dict(to='a@b.org', subject='s', body='b', cc='c@d.org'))\n"
+        "send(args=[1])"
     )
     letters = until(lambda: len(found := list(views(redis_server).dead_letters())) == 3 and found, what="dead letters")
     assert sorted(letter.reason for letter in letters) == ["bad_address", "bad_arguments", "bad_arguments"]
