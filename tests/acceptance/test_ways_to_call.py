@@ -1,4 +1,4 @@
-"""Whatever a program does with Celery to send a mail: there is a record of it, and no other program's options hurt it."""
+"""However a program uses Celery to send a mail, there is a record of it, and no option of a message hurts it."""
 
 from __future__ import annotations
 
