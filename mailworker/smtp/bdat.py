@@ -82,13 +82,12 @@ class _Stream:
         self.apart: Outgoing | None = None
         """Has many recipients, and waits until nothing else is under way."""
         self.unsure: tuple[Outgoing, Verdict] | None = None
-        """Taken in words that are new: told when the next reply is as it should be."""
+        """Taken in words that are new, or not taken: told when the next reply is as it should be."""
 
     def run(self) -> None:
         try:
             self._run()
-            if not self.connection.broken:
-                self.connection.expect_silence("message")
+            self._confirm()
         except OutOfStep:
             self.unsure = None
             raise
@@ -99,6 +98,16 @@ class _Stream:
             give_back(self.journal, self.misplaced)
         if self.misplaced and "PIPELINING" not in self.connection.mistrusted:
             raise SmtpError("MAIL", 503, "the relay has lost the thread")
+
+    def _confirm(self) -> None:
+        """A refusal of the last content is believed when the reply to RSET, which is due anyway, comes behind it."""
+        connection = self.connection
+        if connection.broken:
+            return
+        connection.expect_silence("message")
+        if self.unsure is not None and not connection.clean:
+            connection.kinds.check("RSET", connection.command("RSET", "MAIL"))
+            connection.clean = True
 
     def _run(self) -> None:
         more = True
@@ -257,14 +266,15 @@ class _Stream:
         connection.clean = final.positive and not self.under_way
         self._tell_unsure()
         verdict = opening.refusal() if over else _verdict(opening, final)
-        if new:
+        if connection.good_bye:
+            if closes(connection):  # it takes nothing more; what one that stays took after all is in doubt
+                self.journal.done(sent.mail, verdict)
+                self._all_again()
+            raise SmtpError(verdict.phase, final.code, final.text)
+        if new or (opening.accepted and not final.positive):
             self.unsure = (sent.mail, verdict)
         else:
             self.journal.done(sent.mail, verdict)
-        if connection.good_bye:
-            if closes(connection):  # it takes nothing more; what one that stays took after all is in doubt
-                self._all_again()
-            raise SmtpError(verdict.phase, final.code, final.text)
 
     def _is_new(self, final: Reply) -> bool:
         """True for a yes in words that this relay has not used before. Raises `OutOfStep` for those of another step."""

@@ -118,7 +118,7 @@ def begin(connection: Connection, envelope: Envelope) -> tuple[bool, list[str]]:
 
 def read_reset(connection: Connection) -> Reply:
     """Its phase is that of MAIL, with which it left: the first word to a connection that may have died."""
-    reply = connection.reply("MAIL")
+    reply = in_step(connection.reply("MAIL"), "MAIL")
     if not reply.positive:
         raise SmtpError("MAIL", reply.code, reply.text)
     return reply
