@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -43,7 +44,7 @@ def status(as_json: bool) -> None:
     """
     from .verdict import judge, relay_line, span  # noqa: PLC0415
 
-    report = make_views().status()
+    report = _without_the_gone(make_views().status())
     finding = judge(report)
     if as_json:
         click.echo(json.dumps(report | {"verdict": finding.sentence, "code": finding.code}))
@@ -63,6 +64,18 @@ def status(as_json: bool) -> None:
         click.echo(f"{'':<24}{'':>10} {one_line(short_name(name))}: {heard}{lost}")
     click.echo(one_line(relay_line(report["relay"])))
     sys.exit(finding.code)
+
+
+def _without_the_gone(report: dict[str, Any]) -> dict[str, Any]:
+    """A worker of this machine whose process is gone is not alive, however short ago it was heard of."""
+    from . import machine, owner  # noqa: PLC0415
+
+    space = machine.space()
+    gone = {name for name in report["workers"] if owner.gone(name, space)}
+    return report | {
+        "workers": {name: size for name, size in report["workers"].items() if name not in gone},
+        "silent": report["silent"] | {name: report["heard_seconds"][name] for name in gone},
+    }
 
 
 @mail.command("retry-now")

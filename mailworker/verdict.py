@@ -57,14 +57,14 @@ def relay_line(relay: Mapping[str, Any]) -> str:
         if failures:
             return f"the relay failed of late ({failures} in a row), and is tried on: {relay['last_error']}"
         return "the relay works, as far as is known"
-    place = f" {relay['place']}" if relay["place"] else ""
-    since = f" since {span(relay['down_seconds'])}" if relay["down_seconds"] is not None else ""
+    place = f"{relay['place']}, " if relay["place"] else ""
+    since = f"for {span(relay['down_seconds'])} now; " if relay["down_seconds"] is not None else ""
     probe = f"next probe in {span(relay['probe_seconds'])}" if relay["probe_seconds"] else "the next mail is the probe"
     if relay["needs_operator"]:
         who = f"the configuration must be mended: {remedy(relay['last_error'])}; then `mailworker retry-now`"
     else:
         who = "tried again by itself"
-    return f"the relay{place} does not work{since} ({who}; {probe}): {relay['last_error']}"
+    return f"the relay does not work ({place}{since}{who}; {probe}): {relay['last_error']}"
 
 
 def span(seconds: float) -> str:

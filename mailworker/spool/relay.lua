@@ -1,5 +1,5 @@
 -- ARGV: 'up', or 'down', text, '1' if only the operator can mend it, failures that open, first and longest
--- interval in ms, the relay's host and port. Returns {1 if the breaker is open, ms until the next probe, 1 if this call opened or closed it}.
+-- interval in ms, the relay's host and port. Returns {1 if the breaker is open, ms until the next probe, 1 if this call opened or closed it, or was its probe}.
 run_when_full()
 if ARGV[1] == 'up' then
   local was = redis.call('HEXISTS', RELAY, 'open_until')
@@ -18,4 +18,4 @@ if was == 1 and till > now then return {1, till - now, 0} end
 interval = interval == 0 and tonumber(ARGV[5]) or math.min(interval * 2, tonumber(ARGV[6]))
 redis.call('HSET', RELAY, 'interval', interval, 'open_until', now + interval)
 redis.call('DEL', PROBE)
-return {1, interval, 1 - was}
+return {1, interval, 1}

@@ -280,7 +280,7 @@ class Spool:
     # The relay's breaker.
 
     def relay_failed(self, text: str, configuration: bool, place: str = "") -> tuple[bool, float, bool]:
-        """(is the breaker open, seconds to the next probe, was it this call that opened it). `place`: host and port."""
+        """(is the breaker open, seconds to the next probe, did this call open it or was it the probe)."""
         arguments = ("down", text[:_DETAIL], "1" if configuration else "0", 3, 15_000, 300_000, place)
         is_open, wait, changed = self._run("relay", (), *arguments)
         return bool(is_open), wait / 1000, bool(changed)

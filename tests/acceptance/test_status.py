@@ -38,6 +38,7 @@ def test_a_worker_that_was_killed_is_not_counted_as_alive(workers: Workers, redi
     assert "last heard of" in workers.run("mailworker", "status").stdout
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    assert code(workers, "status") == 1  # on its own machine that is seen at once
     client = redis_server.client()
     for name in client.hkeys("mailworker:heard"):  # a minute later
         if not name.startswith(b" "):
@@ -73,7 +74,7 @@ def test_a_relay_that_refuses_the_login_is_named_with_the_setting(spool: Spool, 
     result = workers.run("mailworker", "status")
     first = result.stdout.splitlines()[0]
     assert result.returncode == 1
-    for words in ("mail.example.com:587", "since", "next probe in", "password in MAILWORKER_SMTP_URL", "535"):
+    for words in ("mail.example.com:587", "for 0 s now", "next probe in", "password in MAILWORKER_SMTP_URL", "535"):
         assert words in first
 
 
@@ -178,7 +179,8 @@ def test_a_start_probes_at_once_and_a_pulse_that_goes_on_does_not(spool: Spool) 
     spool.client.lpush(QUEUE, "x")
     spool.beat("new:1:3:abc", 5, ())
     assert spool.ring("t").rung
-    assert spool.relay_failed(LOGIN_REFUSED, True)[1] == 15  # the intervals begin anew
+    assert spool.relay_failed(LOGIN_REFUSED, True) == (True, 15, True)  # the intervals begin anew; it is told again
+    assert spool.relay_failed(LOGIN_REFUSED, True)[2] is False  # by the one that probed
 
 
 def test_mail_goes_soon_after_a_restart_with_the_right_relay(
