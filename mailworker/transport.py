@@ -17,7 +17,8 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from kombu import Connection as StockConnection
+from kombu.connection import Connection as StockConnection
+from kombu.connection import ConnectionPool, PooledConnection
 from kombu.transport import redis as stock
 
 logger = logging.getLogger(__name__)
@@ -102,3 +103,15 @@ class Connection(StockConnection):
     def get_transport_cls(self) -> Any:
         chosen = super().get_transport_cls()
         return _OURS.get(chosen, chosen)
+
+    def Pool(self, limit: int | None = None, **options: Any) -> ConnectionPool:
+        return Pool(self, limit, **options)
+
+
+class Pooled(PooledConnection, Connection):
+    """One of a pool, which kombu would make of its own class."""
+
+
+class Pool(ConnectionPool):
+    def new(self) -> Pooled:
+        return Pooled(self, **dict(self.connection._info(resolve=False)))

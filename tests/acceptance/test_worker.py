@@ -262,44 +262,13 @@ def test_mail_waits_while_the_relay_is_away_and_no_attempt_is_counted(
     assert not any(client.hexists(key, "tries") for key in client.scan_iter("mailworker:mail:*"))
 
 
-def test_rabbitmq_can_carry_the_doorbells(redis_server: RedisServer, inbox: Inbox, tmp_path: Path) -> None:
-    need("epmd")
-    server = need("rabbitmq-server") and Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-    port, epmd_port = free_port(), free_port()
-    (tmp_path / "plugins").write_text("[].")
-    environment = os.environ | {
-        "HOME": str(tmp_path),
-        "ERL_EPMD_PORT": str(epmd_port),
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODENAME": f"test{port}@localhost",
-        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODE_PORT": str(port),
-        "RABBITMQ_DIST_PORT": str(free_port()),
-        "RABBITMQ_MNESIA_BASE": str(tmp_path / "mnesia"),
-        "RABBITMQ_LOG_BASE": str(tmp_path / "log"),
-        "RABBITMQ_CONFIG_FILE": str(tmp_path / "none"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(tmp_path / "plugins"),
-        "RABBITMQ_PID_FILE": str(tmp_path / "pid"),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-    }
-    output = tmp_path / "rabbitmq.log"
-    workers = Workers(tmp_path, settings_for(redis_server.url, inbox.url))
-    workers.environment["MAILWORKER_BROKER_URL"] = f"amqp://guest:guest@127.0.0.1:{port}//"
-    with output.open("wb") as log:
-        mapper = subprocess.Popen(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"], env=environment)
-        broker = subprocess.Popen([str(server)], env=environment, stdout=log, stderr=log)
-        try:
-            until(lambda: b"Starting broker... completed" in output.read_bytes(), 60, "RabbitMQ")
-            workers.start()
-            subjects = [f"mail {number}" for number in range(50)]
-            push(redis_server, *subjects)
-            workers.python("from mailworker import send_email; send_email.delay(to='a@b.org', subject='new', body='b')")
-            until(lambda: len(inbox.mails) == 51 and empty(redis_server), what="51 mails")
-            assert not [key for key in redis_server.client().scan_iter("*") if not key.startswith(b"mailworker:")]
-            workers.stop()
-        finally:
-            workers.stop()
-            broker.terminate()
-            broker.wait(30)
-            mapper.terminate()
-            mapper.wait()
+def test_rabbitmq_can_carry_the_doorbells(
+    redis_server: RedisServer, inbox: Inbox, workers: Workers, rabbitmq: str
+) -> None:
+    workers.environment["MAILWORKER_BROKER_URL"] = rabbitmq
+    workers.start()
+    subjects = [f"mail {number}" for number in range(50)]
+    push(redis_server, *subjects)
+    workers.python("from mailworker import send_email; send_email.delay(to='a@b.org', subject='new', body='b')")
+    until(lambda: len(inbox.mails) == 51 and empty(redis_server), what="51 mails")
+    assert not [key for key in redis_server.client().scan_iter("*") if not key.startswith(b"mailworker:")]

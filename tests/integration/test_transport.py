@@ -36,6 +36,7 @@ def test_each_kind_of_redis_has_the_repairs_and_keeps_them_at_a_failover(url: st
     connection = Connection(url)
     assert connection.get_transport_cls() is wanted
     assert connection.clone().get_transport_cls() is wanted
+    assert connection.Pool(2).new().get_transport_cls() is wanted
     if ";" in url:
         connection.maybe_switch_next()
         assert connection.get_transport_cls() is wanted
@@ -52,8 +53,9 @@ def test_other_brokers_are_left_alone() -> None:
 def test_a_host_s_own_connections_are_as_kombu_made_them(redis_server: RedisServer) -> None:
     from mailworker import app
 
-    with app.connection_for_write() as ours:
-        assert ours.get_transport_cls() is transport.Transport
+    with app.connection_for_write() as ours, app.pool.acquire() as pooled, app.producer_pool.acquire() as producer:
+        for connection in (ours, pooled, producer.connection):
+            assert connection.get_transport_cls() is transport.Transport
     with kombu.Connection(redis_server.url) as connection:
         assert connection.get_transport_cls() is stock.Transport
         assert connection.default_channel.QoS is stock.QoS
