@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import make_spool, make_views, one_line, one_line_errors, seconds_of
+from .console import fail, make_spool, make_views, one_line, one_line_errors, seconds_of
 
 if TYPE_CHECKING:
     from .spool import DeadLetter
@@ -42,26 +42,25 @@ def _age(_context: click.Context, _parameter: click.Parameter, value: str | None
 
 
 def _selected(
-    ids: tuple[str, ...], reason: str | None, age: float | None, recipient: str | None
+    ids: tuple[str, ...], reason: str | None, age: float | None, recipient: str | None, payloads: bool = False
 ) -> Iterator[DeadLetter]:
+    """The letters picked. Payloads are read only where they are wanted, and of those that fit."""
     views = make_views()
     if ids:
-        letters = (views.dead_letter(mail_id) for mail_id in ids)
-        found = [letter for letter in letters if letter is not None]
-        missing = sorted(set(ids) - {letter.id for letter in found})
+        found = {letter.id for letter in views.dead_letters(ids, payloads=False)}
+        missing = sorted(set(ids) - found)
         if missing:
-            sys.exit(f"mailworker: {missing[0]}: no such dead letter")
-    else:
-        found = list(views.dead_letters())
+            fail(f"{missing[0]}: no such dead letter", 1)
     now = datetime.now(UTC).timestamp()
-    for letter in found:
+    for letter in views.dead_letters(ids or None, payloads=False):
         if reason and letter.reason != reason:
             continue
         if age is not None and now - letter.ended / 1000 < age:
             continue
-        if recipient and recipient.lower() not in _addresses(letter):
+        whole = views.dead_letter(letter.id) if payloads or (recipient and not letter.recipients) else letter
+        if whole is None or (recipient and recipient.lower() not in _addresses(whole)):
             continue
-        yield letter
+        yield whole
 
 
 def _addresses(letter: DeadLetter) -> set[str]:
@@ -97,7 +96,7 @@ def as_fields(letter: DeadLetter) -> dict[str, Any]:
 @one_line_errors
 def list_letters(as_json: bool, **selection: Any) -> None:
     """Every dead letter, oldest first, with its reason."""
-    for letter in _selected(**selection):
+    for letter in _selected(**selection, payloads=as_json):
         if as_json:
             click.echo(json.dumps(as_fields(letter), ensure_ascii=False))
         else:
@@ -110,7 +109,9 @@ def list_letters(as_json: bool, **selection: Any) -> None:
 @one_line_errors
 def show(mail_id: str) -> None:
     """One dead letter: what is known of it, and its exact octets, escaped."""
-    letter = next(_selected((mail_id,), None, None, None))
+    letter = next(_selected((mail_id,), None, None, None, payloads=True), None)
+    if letter is None:  # gone since a moment ago
+        fail(f"{mail_id}: no such dead letter", 1)
     for name, value in as_fields(letter).items():
         if name != "raw_base64":
             click.echo(f"{name:<11} {one_line(str(value))}")
@@ -151,7 +152,7 @@ def export(output: Path, **selection: Any) -> None:
     try:
         with output.open("x", encoding="utf-8") as file:
             output.chmod(0o600)  # it holds addresses and bodies
-            for letter in _selected(**selection):
+            for letter in _selected(**selection, payloads=True):
                 file.write(json.dumps(as_fields(letter), ensure_ascii=False) + "\n")
                 count += 1
     except OSError as error:

@@ -14,6 +14,10 @@ STATES: Final = ("queued", "leased", "committing", "deferred", "failed", "held")
 TOTALS: Final = ("claimed", "accepted", "sent", "deferred", "failed", "held", "in_doubt")
 
 
+PAGE: Final = 200
+_DEAD: Final = (b"failed", b"held")
+_BRIEF: Final = (b"state", b"reason", b"detail", b"queue", b"tries", b"at", b"ended", b"rcpt")
+
 SILENT_AFTER_SECONDS: Final = 10.0
 """A worker is heard of once a second, every five where Redis fails it. Only shown: nobody is declared dead by it."""
 
@@ -92,15 +96,27 @@ class Views:
         except redis.exceptions.NoPermissionError:
             return {}, 0
 
-    def dead_letters(self) -> Iterator[DeadLetter]:
-        """Oldest first. One that is retried or dropped meanwhile is left out."""
+    def dead_letters(self, ids: Sequence[str] | None = None, payloads: bool = True) -> Iterator[DeadLetter]:
+        """All, oldest first, or these; read in pages as they are asked for. One that is retried or dropped meanwhile is
+        left out. Without `payloads` their `raw` is empty, which is much less to read."""
         try:
-            for mail_id in self.client.zrange(self.prefix + "dead", 0, -1):
-                letter = self.dead_letter(mail_id.decode())
-                if letter is not None:
-                    yield letter
+            if ids is None:
+                ids = [mail_id.decode() for mail_id in self.client.zrange(self.prefix + "dead", 0, -1)]
+            for begin in range(0, len(ids), PAGE):
+                yield from self._page(ids[begin : begin + PAGE], payloads)
         except redis.RedisError as error:
             raise translated(error) from error
+
+    def _page(self, ids: Sequence[str], payloads: bool) -> Iterator[DeadLetter]:
+        pipeline = self.client.pipeline(transaction=False)
+        for mail_id in ids:
+            pipeline.hmget(f"{self.prefix}mail:{mail_id}", *_BRIEF)
+        for mail_id, values in zip(ids, pipeline.execute(), strict=True):
+            record = {name: value for name, value in zip(_BRIEF, values, strict=True) if value is not None}
+            if record.get(b"state") in _DEAD:
+                letter = self.dead_letter(mail_id) if payloads else _letter(mail_id, record)
+                if letter is not None:
+                    yield letter
 
     def dead_letter(self, mail_id: str) -> DeadLetter | None:
         """None where there is no such mail, or it is not dead."""
@@ -108,19 +124,7 @@ class Views:
             record = self._record(mail_id)
         except redis.RedisError as error:
             raise translated(error) from error
-        if record.get(b"state") not in (b"failed", b"held"):
-            return None
-        return DeadLetter(
-            id=mail_id,
-            reason=_text(record, b"reason"),
-            detail=_text(record, b"detail"),
-            source=_text(record, b"queue") or "delay",
-            attempts=int(record.get(b"tries", 0)),
-            raw=record[b"payload"],
-            at=int(record.get(b"at", 0)),
-            ended=int(record.get(b"ended", 0)),
-            recipients=_text(record, b"rcpt"),
-        )
+        return _letter(mail_id, record) if record.get(b"state") in _DEAD else None
 
     def waiting(self, dead: bool) -> list[tuple[int, str, Waiting]]:
         """(sequence, id, mail) of what is queued, deferred and, if asked, dead: oldest first."""
@@ -175,6 +179,20 @@ class Views:
             key.decode(): value.decode("utf-8", "replace")
             for key, value in self.client.hgetall(self.prefix + name).items()
         }
+
+
+def _letter(mail_id: str, record: dict[bytes, bytes]) -> DeadLetter:
+    return DeadLetter(
+        id=mail_id,
+        reason=_text(record, b"reason"),
+        detail=_text(record, b"detail"),
+        source=_text(record, b"queue") or "delay",
+        attempts=int(record.get(b"tries", 0)),
+        raw=record.get(b"payload", b""),
+        at=int(record.get(b"at", 0)),
+        ended=int(record.get(b"ended", 0)),
+        recipients=_text(record, b"rcpt"),
+    )
 
 
 def _age(at: str | None, now: float) -> float | None:

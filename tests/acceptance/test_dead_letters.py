@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from mailworker.giveback import serialize
 from mailworker.message import Email
 from mailworker.retry import Failed
 from mailworker.spool import Spool, connect
-from tests.conftest import Inbox, RedisServer, Workers, until
+from tests.conftest import BIN, Inbox, RedisServer, Workers, until
 
 QUEUE = "queue:email"
 
@@ -124,6 +125,49 @@ def test_a_server_that_does_not_answer_is_one_line(workers: Workers) -> None:
     workers.environment["MAILWORKER_REDIS_URL"] = "redis://:secret@127.0.0.1:1/0"
     for command in (["status"], ["dead", "list"], ["doubts"], ["giveback", "--yes"]):
         result = workers.run("mailworker", *command)
-        assert result.returncode == 1
+        assert result.returncode == 75
         assert len(result.stderr.splitlines()) == 1
         assert "secret" not in result.stderr
+
+
+def test_a_reader_that_goes_after_the_first_line_leaves_no_traceback(workers: Workers, spool: Spool) -> None:
+    client = spool.client.pipeline(transaction=False)
+    for number in range(5000):
+        client.hset(
+            f"mailworker:mail:m{number:05}", mapping={"state": "failed", "reason": "format", "payload": "x" * 99}
+        )
+        client.zadd("mailworker:dead", {f"m{number:05}": number})
+    client.execute()
+    result = shell(workers, "mailworker dead list | head -1")
+    assert result.stdout.startswith("m00000 ")
+    assert result.stderr == ""
+    assert workers.run("mailworker", "dead", "list", "--reason", "poison").stdout == ""
+    assert len(workers.run("mailworker", "dead", "list", "--reason", "format").stdout.splitlines()) == 5000
+
+
+def test_a_terminal_that_lacks_a_character_gets_its_escape(workers: Workers, spool: Spool) -> None:
+    (mail_id,) = bury(spool, "message_refused", entry("a@x.org"))
+    spool.client.hset(f"mailworker:mail:{mail_id}", "detail", "550 \N{EURO SIGN} \x1b[31m")
+    workers.environment |= {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    result = workers.run("mailworker", "dead", "list")
+    assert result.returncode == 0, result.stderr
+    assert "550 \\u20ac  [31m" in result.stdout
+
+
+def test_unknown_letters_are_one_line(workers: Workers, spool: Spool) -> None:
+    for words in (["show", "nobody"], ["list", "nobody"], ["retry", "nobody"], ["drop", "--yes", "nobody"]):
+        result = workers.run("mailworker", "dead", *words)
+        assert (result.returncode, result.stderr) == (1, "mailworker: nobody: no such dead letter\n")
+
+
+def shell(workers: Workers, line: str) -> subprocess.CompletedProcess[str]:
+    environment = workers.environment | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-c", line],
+        env=environment,
+        cwd=workers.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
