@@ -19,6 +19,7 @@ from flower.views.monitor import Metrics
 from tornado.options import options
 from tornado.web import authenticated
 
+from . import envfile
 from .privacy import DOORBELLS, HIDDEN
 
 CONFIGURATION: Final = Path(__file__).with_name("flowerconfig.py")
@@ -37,12 +38,8 @@ def prepare() -> None:
 
 def _read_env_file() -> None:
     """FLOWER_* may stand in `.env`, as MAILWORKER_* may; the environment comes first."""
-    if not Path(".env").is_file():
-        return
-    from dotenv import dotenv_values  # noqa: PLC0415 - only where there is a file
-
-    for key, value in dotenv_values(".env").items():
-        if key.startswith("FLOWER_") and value is not None:
+    for key, value in envfile.read().items():
+        if key.startswith("FLOWER_"):
             os.environ.setdefault(key, value)
 
 

@@ -8,62 +8,88 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
-from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from . import envfile
 from .address import Mailbox, parse
 from .errors import SettingsError, Unsendable
 from .message import Limits
+from .quantities import choice, did_you_mean, flag, octets, seconds, whole
 from .retry import Policy
 from .sentinel import SENTINEL_SCHEMES, Sentinels, sentinels
 from .smtp.relay import Deadlines, Relay, Security
+from .urls import check_login, host_of, scheme_of, split
 
 PREFIX: Final = "MAILWORKER_"
 _SECURITY: Final = {"smtp": Security.CLEAR, "smtp+starttls": Security.STARTTLS, "smtps": Security.TLS}
 _PORTS: Final = {Security.CLEAR: 25, Security.STARTTLS: 587, Security.TLS: 465}
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
+_REDIS: Final = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
+_AMQP: Final = ("amqp", "amqps", "pyamqp")
+_OTHER_BROKERS: Final = (
+    "redis+socket", "sentinel", "memory", "filesystem", "sqs", "mongodb", "zookeeper", "consul", "etcd", "qpid",
+    "kafka", "confluentkafka", "azurestoragequeues", "azureservicebus", "gcpubsub", "librabbitmq", "sqla", "sqlalchemy",
+)  # fmt: skip
 _NUMBER: Final = re.compile(r"[0-9]{1,5}")
-Seconds = Annotated[float, Field(gt=0, le=86_400 * 366)]
-Octets = Annotated[int, Field(gt=0, le=2**30)]
+_NAME_OF_A_LIST: Final = re.compile(r"[^\s\x00-\x1f\x7f;|\"'\[\]{}]+")
+_HELO: Final = re.compile(r"[A-Za-z0-9.:\[\]-]*")
+_SPOOL_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]+")
+_PEM: Final = b"-----BEGIN "
+
+YEAR: Final = 366 * 86_400
+TASK: Final = 1200
+"""Seconds after which Celery ends a task (`task_soft_time_limit`): no wait inside one may be longer."""
+
+Waits = Annotated[float, BeforeValidator(seconds(TASK))]
+Seconds = Annotated[float, BeforeValidator(seconds(YEAR))]
+Octets = Annotated[int, BeforeValidator(octets(2**30))]
+Flag = Annotated[bool, BeforeValidator(flag)]
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True,
-        hide_input_in_errors=True,
-    )  # fmt: skip
+class Settings(BaseModel):
+    """Made by `load`, from texts as they stand in the environment."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    legacy_queues: Annotated[tuple[str, ...], NoDecode] = ("queue:email",)
-    spool_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")] = "mailworker:"
+    legacy_queues: tuple[str, ...] = ("queue:email",)
+    spool_prefix: str = "mailworker:"
     broker_url: SecretStr | None = None
 
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:25")
-    smtp_ca_file: FilePath | None = None
-    smtp_helo: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:\[\]-]*$")] = ""
-    smtp_pipelining: bool = True
-    smtp_chunking: bool = True
-    smtp_window: Annotated[int, Field(ge=1, le=100)] = 4
-    smtp_connect_timeout: Seconds = 30
-    smtp_reply_timeout: Seconds = 30
-    smtp_final_timeout: Seconds = 120
+    smtp_ca_file: Path | None = None
+    smtp_helo: str = ""
+    smtp_pipelining: Flag = True
+    smtp_chunking: Flag = True
+    smtp_window: Annotated[int, BeforeValidator(whole(1, 100, "mails"))] = 4
+    smtp_connect_timeout: Waits = 30
+    smtp_reply_timeout: Waits = 30
+    smtp_final_timeout: Waits = 120
     smtp_idle: Seconds = 20
-    smtp_mails_per_connection: Annotated[int, Field(ge=1)] = 1000
+    smtp_mails_per_connection: Annotated[int, BeforeValidator(whole(1, 10**9, "mails"))] = 1000
     sender: Annotated[str, Field(validation_alias=PREFIX + "FROM")] = ""
 
-    in_doubt: Literal["resend", "hold"] = "resend"
-    retry_delays: Annotated[tuple[float, ...], NoDecode] = (10, 60, 300, 900, 3600)
+    in_doubt: Annotated[Literal["resend", "hold"], BeforeValidator(choice("resend", "hold"))] = "resend"
+    retry_delays: tuple[float, ...] = (10, 60, 300, 900, 3600)
     max_age: Seconds = 2 * 86_400
     max_mail_size: Octets = 25 * 1024 * 1024
     max_recipients_size: Octets = 64 * 1024
-    batch: Annotated[int, Field(ge=1, le=1000)] = 200
-    batch_seconds: Seconds = 60
+    batch: Annotated[int, BeforeValidator(whole(1, 1000, "mails"))] = 200
+    batch_seconds: Waits = 60
 
     @field_validator("legacy_queues", mode="before")
     @classmethod
@@ -71,6 +97,10 @@ class Settings(BaseSettings):
         names = tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
         if not names or not all(names):
             raise ValueError("expected names of Redis lists with commas between them")
+        if not all(map(_NAME_OF_A_LIST.fullmatch, names)):
+            raise ValueError(
+                "expected names of Redis lists with commas between them, without blanks, quotes or brackets"
+            )
         if len(set(names)) != len(names):
             raise ValueError("names a list twice")
         return names
@@ -78,38 +108,50 @@ class Settings(BaseSettings):
     @field_validator("retry_delays", mode="before")
     @classmethod
     def _delays(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            try:
-                value = tuple(float(item) for item in value.split(","))
-            except ValueError:
-                raise ValueError("expected seconds with commas between them, as 10,60,300") from None
-        if not value or not all(0 < item < 86_400 * 366 for item in value):
-            raise ValueError("each delay must be above 0 seconds and below a year")
+        items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+        if not items or "" in items:
+            raise ValueError("expected seconds with commas between them, as 10,60,300 or 10s,1m,5m")
+        return tuple(map(seconds(YEAR), items))
+
+    @field_validator("spool_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        if not _SPOOL_PREFIX.fullmatch(value):
+            raise ValueError("may hold letters of ASCII, digits and _ . : - only")
+        return value
+
+    @field_validator("smtp_helo")
+    @classmethod
+    def _helo(cls, value: str) -> str:
+        if not _HELO.fullmatch(value):
+            raise ValueError("must be a host name, or an address as [192.0.2.1]: no blank, no other character")
+        return value
+
+    @field_validator("smtp_ca_file")
+    @classmethod
+    def _certificates(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        try:
+            content = value.read_bytes()
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+        if _PEM + b"CERTIFICATE-----" not in content and _PEM + b"TRUSTED CERTIFICATE-----" not in content:
+            raise ValueError("the file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: SecretStr) -> SecretStr:
-        if sentinels(value.get_secret_value()) is not None:
-            return value
-        parts = _split(value.get_secret_value(), ("redis", "rediss", "unix", *SENTINEL_SCHEMES))
-        database = parse_qs(parts.query).get("db", [""])[-1]
-        if parts.scheme == "unix":
-            if not parts.path.strip("/"):
-                raise ValueError("has no path of a socket")
-        else:
-            _host(parts)
-            database = database or parts.path.strip("/")
-        if database and not _NUMBER.fullmatch(database):
-            raise ValueError("the database must be a number")
+        _check_redis(value.get_secret_value())
         return value
 
-    @field_validator("broker_url", mode="before")
+    @field_validator("broker_url")
     @classmethod
-    def _broker(cls, value: Any) -> Any:
-        if value and not _URL.match(value):
-            raise ValueError("is not a URL")
-        return value or None
+    def _broker(cls, value: SecretStr | None) -> SecretStr | None:
+        for url in re.split(r";(?=[a-zA-Z+]+://)", value.get_secret_value()) if value else ():
+            _check_broker(url)
+        return value
 
     @model_validator(mode="after")
     def _derived_are_valid(self) -> Settings:
@@ -117,17 +159,22 @@ class Settings(BaseSettings):
             try:
                 check()
             except (ValueError, Unsendable) as error:
-                raise ValueError(f"{PREFIX}{key}: {error}") from None
+                raise ValueError(f"{PREFIX}{key}: {str(error).removeprefix('sender: ')}") from None
         return self
 
     @cached_property
     def relay(self) -> Relay:
         """Where mail goes, from `smtp_url` and its companions."""
-        parts = _split(self.smtp_url.get_secret_value(), tuple(_SECURITY))
-        host = _host(parts)
+        parts = split(self.smtp_url.get_secret_value(), tuple(_SECURITY))
+        host = host_of(parts)
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError("must end after host and port")
         security = _SECURITY[parts.scheme]
+        _check_port(security, parts.port)
+        if parts.password and not parts.username:
+            raise ValueError("has a password and no user")
+        if parts.username and parts.password is None and not self._has_token:
+            raise ValueError("has a user and no password; where it is empty, write user:@host")
         return Relay(
             host=host,
             port=parts.port or _PORTS[security],
@@ -144,10 +191,17 @@ class Settings(BaseSettings):
             deadlines=Deadlines(self.smtp_connect_timeout, self.smtp_reply_timeout, self.smtp_final_timeout),
         )
 
+    @property
+    def _has_token(self) -> bool:
+        """True where something else stands for the password."""
+        return any(getattr(self, name) for name in type(self).model_fields if name.startswith("smtp_token"))
+
     @cached_property
     def mail_from(self) -> Mailbox:
         """The author of every mail: `MAILWORKER_FROM`, or the login of the relay where that is an address."""
-        text = self.sender or unquote(_split(self.smtp_url.get_secret_value(), tuple(_SECURITY)).username or "")
+        text = self.sender or unquote(split(self.smtp_url.get_secret_value(), tuple(_SECURITY)).username or "")
+        if not self.sender.isprintable():
+            raise ValueError("holds a line break or another control character")
         if not text:
             return Mailbox("mailworker@localhost")
         try:
@@ -187,56 +241,89 @@ class Settings(BaseSettings):
         return sentinels((self.broker_url or self.redis_url).get_secret_value())
 
 
-def _split(url: str, schemes: tuple[str, ...]) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("is not a URL; a special character in a password is written as %XX") from None
-    if parts.scheme not in schemes:
-        raise ValueError("must begin with " + " or ".join(f"{scheme}://" for scheme in schemes))
-    if port == 0:
-        raise ValueError("the port must be 1 to 65535")
-    return parts
+def _check_port(security: Security, port: int | None) -> None:
+    """A scheme on the port that is another's would wait for an answer that never comes."""
+    if port == _PORTS[Security.TLS] and security is not Security.TLS:
+        raise ValueError(f"port {port} speaks TLS from the start; write smtps://, or another port")
+    if security is Security.TLS and port in (_PORTS[Security.CLEAR], _PORTS[Security.STARTTLS]):
+        raise ValueError(f"port {port} does not speak TLS from the start; write smtp+starttls://, or another port")
 
 
-def _host(parts: SplitResult) -> str:
-    if not parts.hostname:
-        raise ValueError("has no host; a special character in a password is written as %XX")
-    if not _HOST.fullmatch(parts.hostname):
-        raise ValueError("the host holds a character that no host has")
-    return parts.hostname
+def _check_broker(url: str) -> None:
+    scheme = url.partition("://")[0].lower()
+    if scheme in _OTHER_BROKERS or scheme.startswith(("sqla+", "sqlalchemy+")):
+        return
+    if scheme_of(url, (*_AMQP, *_REDIS)) in _REDIS:
+        _check_redis(url)
+    else:
+        split(url, _AMQP)  # without a host it is this machine
+
+
+def _check_redis(url: str) -> None:
+    if scheme_of(url, _REDIS) in SENTINEL_SCHEMES:
+        check_login(url)
+        sentinels(url)
+        return
+    parts = split(url, _REDIS)
+    database = parse_qs(parts.query).get("db", [""])[-1]
+    if parts.scheme == "unix":
+        if not parts.path.strip("/"):
+            raise ValueError("has no path of a socket")
+    else:
+        host_of(parts)
+        database = database or parts.path.strip("/")
+    if database and not _NUMBER.fullmatch(database):
+        raise ValueError("the database must be a number")
 
 
 def load() -> Settings:
     """The settings of this process. Raises `SettingsError`."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields} - {PREFIX + "SENDER"} | {PREFIX + "FROM"}
-    unknown = sorted(key for key in {*os.environ, *_env_file_keys()} if _ours(key) and key.upper() not in known)
-    if unknown:
-        raise SettingsError(f"{unknown[0]}: there is no such setting")
+    texts = {**_ours(envfile.read()), **_ours(os.environ)}
+    known = {_key(name): name for name in Settings.model_fields}
+    for key in sorted(texts.keys() - known.keys()):
+        word = "FROM" if key == PREFIX + "SENDER" else key.removeprefix(PREFIX)
+        meant = did_you_mean(word, (name.removeprefix(PREFIX) for name in known), PREFIX + "{}")
+        raise SettingsError(f"{key}: there is no such setting{meant}")
+    values = {known[key]: text for key, text in texts.items() if text}
+    if "sender" in values:
+        values[_key("sender")] = values.pop("sender")
     try:
-        return Settings()
+        return Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_first_line(error)) from None
+        raise SettingsError(_one_line(error)) from None
 
 
-def _ours(key: str) -> bool:
-    return key.upper().startswith(PREFIX)
+def _key(name: str) -> str:
+    return PREFIX + ("FROM" if name == "sender" else name.upper())
 
 
-def _env_file_keys() -> list[str]:
-    from dotenv import dotenv_values  # noqa: PLC0415 - only where there is a file
-
-    try:
-        return list(dotenv_values(".env")) if Path(".env").is_file() else []
-    except (OSError, ValueError) as error:
-        raise SettingsError(f".env: cannot be read: {type(error).__name__}") from None
+def _ours(texts: Mapping[str, str]) -> dict[str, str]:
+    """By name in upper case; without blanks and quotes around them, as `docker --env-file` hands them on."""
+    return {key.upper(): _bare(text) for key, text in texts.items() if key.upper().startswith(PREFIX)}
 
 
-def _first_line(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
-        return message
-    key = str(first["loc"][0]).upper()
-    return f"{key if key.startswith(PREFIX) else PREFIX + key}: {message}"
+def _bare(text: str) -> str:
+    text = text.strip()
+    quote = text[:1]
+    if len(text) > 1 and quote in "'\"" and text.endswith(quote) and quote not in text[1:-1]:
+        return text[1:-1].strip()
+    return text
+
+
+def _one_line(error: ValidationError) -> str:
+    """What is wrong with the first setting, and the names of the others that are wrong."""
+    problems: dict[str, str] = {}
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        message = item["msg"].removeprefix("Value error, ")
+        if item["loc"]:
+            problems.setdefault(_name(str(item["loc"][0])), message)
+        else:  # a check of several at once has the name in its text
+            key, _, message = message.partition(": ")
+            problems.setdefault(key, message)
+    (first, message), *others = problems.items()
+    also = f" (and wrong as well: {', '.join(key for key, _ in others)})" if others else ""
+    return f"{first}: {message}{also}"
+
+
+def _name(location: str) -> str:
+    return location if location.startswith(PREFIX) else _key(location)

@@ -11,7 +11,7 @@ from mailworker.desk import Line
 from mailworker.direct import send_now
 from mailworker.errors import MailDeferred, MailFailed, SmtpError
 from mailworker.message import Limits, from_arguments
-from mailworker.settings import Settings
+from mailworker.settings import Settings, load
 from mailworker.smtp import session
 from mailworker.smtp.relay import Deadlines, Relay
 
@@ -118,7 +118,7 @@ def test_a_line_is_kept_while_it_is_good_and_opened_anew_when_the_relay_closed_i
 def settings_of(server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("MAILWORKER_FROM", "A site <site@example.com>")
     monkeypatch.setenv("MAILWORKER_SMTP_URL", f"smtp://127.0.0.1:{server.port}")
-    return Settings(_env_file=None)  # type: ignore[call-arg]
+    return load()
 
 
 EMAIL = from_arguments(["a@test", "b@test"], "subject", "body", Limits())
