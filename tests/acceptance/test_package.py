@@ -144,14 +144,15 @@ def test_a_site_s_own_celeryconfig_cannot_break_the_promises(site: Site) -> None
 
 BAD = [
     ({"MAILWORKER_SMTP_URL": f"ftp://user:{PASSWORD}@host"}, "MAILWORKER_SMTP_URL: must begin with smtp://"),
-    ({"MAILWORKER_SMTP_URL": f"smtp://user:{PASSWORD}"}, "MAILWORKER_SMTP_URL: is not a URL"),
+    ({"MAILWORKER_SMTP_URL": f"smtp://user:{PASSWORD}"}, "MAILWORKER_SMTP_URL: the port is not a number"),
     ({"MAILWORKER_SMTP_URL": f"smtp://user:{PASSWORD}@host/x"}, "MAILWORKER_SMTP_URL: must end after host and port"),
     ({"MAILWORKER_REDIS_URL": f"http://:{PASSWORD}@host"}, "MAILWORKER_REDIS_URL: must begin with redis://"),
     ({"MAILWORKER_REDIS_URL": f"redis://:{PASSWORD}@host/mail"}, "MAILWORKER_REDIS_URL: the database"),
-    ({"MAILWORKER_FROM": "nobody"}, "MAILWORKER_FROM: sender: "),
+    ({"MAILWORKER_FROM": "nobody"}, "MAILWORKER_FROM: an address has no @"),
     ({"MAILWORKER_BATCH": "many"}, "MAILWORKER_BATCH: "),
     ({"MAILWORKER_IN_DOUBT": "guess"}, "MAILWORKER_IN_DOUBT: "),
     ({"MAILWORKER_LEGACY_QUEUES": "a,,b"}, "MAILWORKER_LEGACY_QUEUES: "),
+    ({"MAILWORKER_BROKER_URL": f"ampq://:{PASSWORD}@host"}, "MAILWORKER_BROKER_URL: must begin with amqp://"),
     ({"MAILWORKER_SMTP_PASSWORD": PASSWORD}, "MAILWORKER_SMTP_PASSWORD: there is no such setting"),
 ]
 
@@ -168,7 +169,7 @@ def test_a_bad_setting_ends_the_command_with_one_line_and_no_password(
     assert PASSWORD not in result.stderr
 
 
-@pytest.mark.parametrize(("settings", "line"), [BAD[0], BAD[-1]])
+@pytest.mark.parametrize(("settings", "line"), [BAD[0], BAD[-2], BAD[-1]])
 def test_a_bad_setting_ends_the_worker_with_the_same_line(site: Site, settings: dict[str, str], line: str) -> None:
     result = site.run("celery", "-A", "mailworker", "worker", **settings)
     assert result.returncode != 0
@@ -183,7 +184,10 @@ def test_an_env_file_is_read_and_its_mistakes_are_told_too(site: Site) -> None:
     assert site.run("python", "-c", code).stdout == "7\n"
     (site.folder / ".env").write_text("MAILWORKER_BATCHES=7\n")
     result = site.run("mailworker", "status")
-    assert result.stderr == "mailworker: MAILWORKER_BATCHES: there is no such setting\n"
+    assert result.stderr == "mailworker: MAILWORKER_BATCHES: there is no such setting; did you mean MAILWORKER_BATCH?\n"
+    (site.folder / ".env").write_text(f"\nMAILWORKER_SMTP_URL='smtps://user:{PASSWORD}@host\nMAILWORKER_BATCH=7\n")
+    for command in (("mailworker", "status"), ("celery", "-A", "mailworker", "worker"), ("mailworker", "dead", "list")):
+        assert site.run(*command).stderr == "mailworker: .env: line 2: a quote does not close\n"
 
 
 def test_a_redis_that_does_not_answer_is_one_line_without_its_password(site: Site) -> None:
