@@ -35,6 +35,12 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except MailworkerError as error:
             fail(str(error), _code_of(error))
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            raise  # click's own ways to end
+        except Exception as error:  # a bug, or records that nobody of us wrote: no mail on the terminal
+            from .diary import where  # noqa: PLC0415
+
+            fail(f"this is a bug, please report it: {where(error)}", 1)
 
     return wrapper
 
@@ -56,6 +62,8 @@ def _code_of(error: Exception) -> int:
     if isinstance(error, SettingsError) or isinstance(
         cause, redis.AuthenticationError | redis.exceptions.NoPermissionError
     ):
+        return SETTINGS
+    if isinstance(cause, redis.ResponseError) and "DB index" in str(cause):
         return SETTINGS
     passes = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError, redis.ReadOnlyError)
     return LATER if isinstance(cause, passes) else PROBLEM
