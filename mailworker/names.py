@@ -1,4 +1,9 @@
-"""What of Celery is shared by name: two sites in one Redis, or on one RabbitMQ, must not meet in any of it. Pure."""
+"""What of Celery is shared by name: two sites in one Redis or on one RabbitMQ, or a site and another program's own
+Celery, must not meet in any of it. Pure.
+
+Celery's own names would do harm beside another Celery: its `control shutdown` would end our workers, and ours would
+hand out its unacknowledged messages by our visibility time-out.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from typing import Any, Final
 from kombu import Queue
 
 OWN: Final = "mailworker:"
-"""The prefix with which the names are as Celery has them, and our queues as they are called in `celeryconfig.py`."""
+"""The prefix with which the queues are `mailworker` and `mailworker.bridge`, without it before them."""
 
 SITE: Final = "mailworker_site"
 """The header of a doorbell that names its spool's prefix, where that is another one."""
@@ -21,20 +26,19 @@ def names(prefix: str) -> dict[str, Any]:
         "task_default_queue": doorbells,
         "task_queues": [Queue(doorbells), Queue(bridge, routing_key=bridge)],
         "task_routes": {"mailworker.bridge": {"queue": bridge}},
-        "control_exchange": f"{before}celery",
-        "event_exchange": f"{before}celeryev",
-        "event_queue_prefix": f"{before}celeryev",
+        "control_exchange": f"{prefix}celery",
+        "event_exchange": f"{prefix}celeryev",
+        "event_queue_prefix": f"{prefix}celeryev",
     }
 
 
 def redis_keys(prefix: str) -> dict[str, str]:
-    """The same for the keys of kombu's Redis transport, as options of it. The names of exchanges are in its others."""
-    before = "" if prefix == OWN else prefix
+    """The same for the keys of kombu's Redis transport, as options of it. The others have an exchange's name."""
     return {
-        "unacked_key": f"{before}unacked",
-        "unacked_index_key": f"{before}unacked_index",
-        "unacked_mutex_key": f"{before}unacked_mutex",
-        "keyprefix_queue": f"{before}_kombu.binding.%s",
-        "keyprefix_binding_deadlines": f"{before}_kombu.binding_deadlines",
-        "keyprefix_binding_permanent": f"{before}_kombu.binding_permanent.%s",
+        "unacked_key": f"{prefix}unacked",
+        "unacked_index_key": f"{prefix}unacked_index",
+        "unacked_mutex_key": f"{prefix}unacked_mutex",
+        "keyprefix_queue": f"{prefix}_kombu.binding.%s",
+        "keyprefix_binding_deadlines": f"{prefix}_kombu.binding_deadlines",
+        "keyprefix_binding_permanent": f"{prefix}_kombu.binding_permanent.%s",
     }
