@@ -91,9 +91,6 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         self._unready.pop(pid, None)
         with contextlib.suppress(AssertionError):  # its pipe was another child's, whose end is not seen yet
             super().on_process_alive(pid)
-        if self._trouble and len(self._pool) == self._processes and not self._unready:
-            logger.warning("all %d pool children are there", self._processes)
-            self._trouble = ""
 
     def did_start_ok(self) -> bool:
         """A child that is dead already is replaced like any other."""
@@ -106,10 +103,9 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         self._deaths = [at for at in self._deaths if now - at < BURST_SECONDS] + [now] * len(violent)
         known = {child.pid for child in self._pool}
         self._unready = {pid: looks for pid, looks in self._unready.items() if pid in known}
-        if len(self._deaths) > BURST_EACH * max(self._processes, 1):
-            self._tell(DYING, f" ({len(self._deaths)} in {BURST_SECONDS:.0f} s): killed, or out of memory?")
-            if exitcodes:
-                return  # the next look makes new ones
+        if violent and len(self._deaths) > BURST_EACH * max(self._processes, 1):
+            self._tell(DYING, f" ({len(self._deaths)} in {BURST_SECONDS:.0f} s; killed, or out of memory?)")
+            return  # the next look makes new ones
         while self._state == RUN and len(self._pool) < self._processes:
             if self._create_worker_process(self._avail_index()) is None:
                 return
@@ -136,8 +132,16 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
             self._unready.pop(pid, None)
             if any(child.pid == pid and child._is_alive() for child in list(self._pool)):
                 os.kill(pid, signal.SIGKILL)
-        if not closing and len(self._pool) < self._processes:
+        if closing:
+            return
+        if len(self._pool) < self._processes:
             self.maintain_pool()
+        elif self._trouble and not self._unready and not self._dying():
+            logger.warning("all %d pool children are there", self._processes)
+            self._trouble = ""
+
+    def _dying(self) -> bool:
+        return bool(self._deaths) and time.monotonic() - self._deaths[-1] < BURST_SECONDS
 
     def close(self) -> None:
         super().close()
