@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import message
+from . import machine, message, owner
 from .errors import Unsendable
 from .message import Email, Limits
 from .spool import Spool, Views, Waiting
 
 CHUNK = 200
 BEAT_SECONDS = 1.0
+SILENT_SECONDS = 20.0
+"""The same as `watcher.DEAD_AFTER_SECONDS`: nobody who may be alive is taken for dead sooner by a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +41,33 @@ def give_back(
     return GivenBack(given, len(waiting) - len(mails))
 
 
-def release_the_gone(spool: Spool, views: Views) -> bool:
-    """Takes back what workers that were killed had in hand. False where one is alive: its pulse goes on."""
+def release_the_gone(spool: Spool, views: Views, space: str | None = None) -> bool:
+    """Takes back what workers that were killed had in hand. False where one may be alive.
+
+    A process of this machine is gone or there: the kernel says so. Of others only their pulse tells, which a machine
+    that is busy may keep back for seconds: where it is silent, this waits as long as a worker would.
+
+    Raises `SpoolError`.
+    """
+    here = machine.space() if space is None else space
     before = views.beats()
-    if not before:
-        return True
-    deadline = time.monotonic() + 3 * BEAT_SECONDS
-    while time.monotonic() < deadline:
-        if views.beats() != before:
-            return False
-        time.sleep(BEAT_SECONDS / 4)
-    for owner in before:
-        spool.release(owner, died=True)
+    if any(owner.alive(name, here) for name in before):
+        return False
+    doubtful = {name for name in before if not owner.gone(name, here)}
+    if doubtful and _beat_goes_on(views, before, SILENT_SECONDS):
+        return False
+    for name in before:
+        spool.release(name, died=True)
     return True
+
+
+def _beat_goes_on(views: Views, before: dict[str, str], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if any(beat != before.get(name) for name, beat in views.beats().items()):
+            return True
+        time.sleep(BEAT_SECONDS / 4)
+    return False
 
 
 def _entry(spool: Spool, mail: Waiting, limits: Limits) -> tuple[str, bytes]:

@@ -58,6 +58,10 @@ def _only_in_doubt(tally: Tally) -> bool:
     return tally.lost == 0 and tally.unexplained == 0 and tally.doubled <= tally.in_doubt
 
 
+def _none_in_doubt(tally: Tally) -> bool:
+    return _none_doubled(tally) and tally.in_doubt == 0
+
+
 def _within(seconds: float, rule: Rule) -> Rule:
     return lambda tally: rule(tally) and max(tally.seconds, default=0) <= seconds
 
@@ -114,6 +118,10 @@ ROWS = [
     Row("stop", "SIGTERM, SIGQUIT, SIGINT in a rolling restart under load, children replaced every 10 tasks", 30, 1,
         "0 lost, 0 doubled; gone in 15 s", _within(15, _none_doubled), strikes.stop_worker,
         Options(workers=2, children=2, celery="worker_max_tasks_per_child = 10\n")),
+    Row("stop-slow", "SIGTERM, SIGQUIT, SIGINT to a worker or its group; the relay answers after 3 s", 100, 1,
+        "0 lost, 0 doubled, 0 in doubt; gone in 15 s", _within(15, _none_in_doubt), strikes.stop_slow_worker,
+        Options(workers=2, children=3, rate=1, burst=3, relay_delay=6,
+                environment={"MAILWORKER_SMTP_WINDOW": "1"})),
     Row("all", "all of these at random for ten minutes, three workers", 90, 0,
         "0 lost; doubled only in doubt", _only_in_doubt, strikes.anything,
         Options(workers=3, children=2, rate=18, burst=60, relay_delay=0.05, environment=QUICK)),

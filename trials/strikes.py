@@ -178,6 +178,22 @@ def stop_worker(stage: Stage, number: int, chance: random.Random) -> float:
     return seconds
 
 
+def stop_slow_worker(stage: Stage, number: int, chance: random.Random) -> float:
+    """While the relay keeps its children waiting; every other time the whole group is told, as service managers do. The
+    other worker has time to take whom it likes for dead. Seconds until it is gone."""
+    struck, hand = wait_for("a worker has mails in hand", lambda: _busy(stage, chance), AIM_SECONDS)
+    pool = struck.pool()
+    begun = time.monotonic()
+    for process in (struck.main, *(pool if number % 2 else ())):
+        processes.kill(process, STOPS[number // 2 % len(STOPS)])
+    wait_for("the worker is gone", lambda: struck.process.poll() is not None, 60)
+    seconds = time.monotonic() - begun
+    _gone_on(stage, hand)
+    stage.reap()
+    stage.start_worker()
+    return seconds
+
+
 # Redis.
 
 

@@ -1,0 +1,132 @@
+"""Who is taken for dead: by `giveback`, and by another worker's pulse."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from mailworker import giveback, machine, owner, watcher
+from mailworker.giveback import release_the_gone
+from mailworker.spool import Spool, Views
+from tests.conftest import RedisServer
+
+HERE = machine.space()
+
+
+def name(process: int, space: str = HERE, started: str = "") -> str:
+    return f"one-host:{space}:{process}:{started or machine.started(process)}-abc123"
+
+
+@pytest.fixture
+def spool(redis_server: RedisServer) -> Spool:
+    return Spool(redis_server.client(), ["queue:email"])
+
+
+@pytest.fixture
+def views(redis_server: RedisServer) -> Views:
+    return Views(redis_server.client(), ["queue:email"], "mailworker:")
+
+
+@pytest.fixture
+def ended() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    process = subprocess.Popen(["sleep", "60"])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def owned(spool: Spool, who: str) -> None:
+    spool.beat(who, 1, ())
+    spool.put("mail", b"{}")
+    assert spool.take(who + f"/{owner.member_of(who).process}.0", ["mail"]).records  # type: ignore[union-attr]
+
+
+def state(views: Views) -> str:
+    (found,) = [name for name, count in views.status()["states"].items() if count]
+    return found
+
+
+def test_a_worker_killed_on_this_machine_is_released_at_once(spool: Spool, views: Views, ended: int) -> None:
+    owned(spool, name(ended, started="77"))
+    begun = time.monotonic()
+    assert release_the_gone(spool, views)
+    assert time.monotonic() - begun < 2
+    assert state(views) == "queued"
+
+
+def test_a_worker_that_is_there_and_silent_is_not_released(spool: Spool, views: Views, sleeper: int) -> None:
+    owned(spool, name(sleeper))
+    assert not release_the_gone(spool, views)
+    assert state(views) == "leased"
+
+
+def test_another_process_with_the_id_of_one_that_was_killed_does_not_keep_its_mails(
+    spool: Spool, views: Views, sleeper: int
+) -> None:
+    owned(spool, name(sleeper, started="1"))
+    assert release_the_gone(spool, views)
+    assert state(views) == "queued"
+
+
+def test_of_another_machine_only_a_long_silence_tells(
+    spool: Spool, views: Views, ended: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giveback, "SILENT_SECONDS", 4.0)
+    other = name(ended, space="another.1", started="77")
+    owned(spool, other)
+    beat = threading.Timer(2.5, lambda: spool.beat(other, 1, ()))  # a machine that is busy
+    beat.start()
+    assert not release_the_gone(spool, views)
+    beat.join()
+    assert state(views) == "leased"
+    monkeypatch.setattr(giveback, "SILENT_SECONDS", 0.5)
+    assert release_the_gone(spool, views)
+    assert state(views) == "queued"
+
+
+def test_a_command_waits_as_long_as_a_worker() -> None:
+    assert giveback.SILENT_SECONDS == watcher.DEAD_AFTER_SECONDS
+
+
+@pytest.mark.parametrize("space", ["another.1.2", "4026531836", ""])
+def test_a_pulse_does_not_look_for_another_machine_s_processes_here(
+    spool: Spool, views: Views, ended: int, space: str
+) -> None:
+    """Two machines with one host name, as cloned images have: each took the other's worker for dead."""
+    owned(spool, name(ended, space=space, started="77"))
+    pulse = watcher.Pulse(spool, owner.name_worker("one-host"), lambda: 1)
+    for _ in range(3):
+        pulse._beat(0)
+    assert state(views) == "leased"
+
+
+def test_a_pulse_releases_at_once_whom_its_own_machine_has_lost(spool: Spool, views: Views, ended: int) -> None:
+    owned(spool, name(ended, started="77"))
+    watcher.Pulse(spool, owner.name_worker("another-name"), lambda: 1)._beat(0)
+    assert state(views) == "queued"
+
+
+def test_a_pulse_leaves_its_own_living_children_alone_and_releases_the_dead(
+    spool: Spool, views: Views, ended: int
+) -> None:
+    mine = owner.name_worker("one-host")
+    spool.put("living", b"{}")
+    spool.take(f"{mine}/{os.getpid()}.{machine.started(os.getpid())}.0", ["living"])
+    spool.put("dead", b"{}")
+    spool.take(f"{mine}/{ended}.77.0", ["dead"])
+    watcher.Pulse(spool, mine, lambda: 1)._beat(0)
+    states = views.status()["states"]
+    assert (states["leased"], states["queued"]) == (1, 1)
