@@ -33,6 +33,7 @@ task_time_limit = 1260
 # The worker outlives its broker.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+worker_consumer = "mailworker.consumer:Consumer"
 broker_transport_options = {
     "visibility_timeout": 3600,
     "socket_keepalive": True,

@@ -266,12 +266,14 @@ class _Batch:
         """However the batch ended: every mail in hand gets an outcome, and all outcomes are written."""
         self.lose("interrupted", blame)
         self.give_back(0)
-        pause = 0.1
+        pause, tell = 0.1, 0.0
         while True:
             try:
                 self._step(end=True)
-            except SpoolError:
-                logger.warning("Redis does not answer; %d outcomes wait for it", len(self._unwritten))
+            except SpoolError as error:
+                if time.monotonic() >= tell:
+                    logger.warning("%s; %d outcomes wait for it", error, len(self._unwritten))
+                    tell = time.monotonic() + 60
                 time.sleep(pause)
                 pause = min(pause * 2, 5)
             else:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -27,7 +28,7 @@ def tell(app: Celery, hostname: str, outcomes: Mapping[str, Outcome], seconds: f
                 dispatcher.send("task-started", uuid=mail_id)
                 kind, fields = _end(outcome, seconds)
                 dispatcher.send(kind, uuid=mail_id, **fields)
-    except (OperationalError, OSError) as error:
+    except (OperationalError, redis.RedisError, OSError) as error:
         logger.info("an event was lost (%s)", type(error).__name__)
 
 

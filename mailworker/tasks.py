@@ -25,6 +25,7 @@ from .direct import send_now
 from .errors import MailFailed, SpoolError, Unsendable
 from .message import Email
 from .names import OWN, SITE
+from .refusal import words
 from .retry import Failed, Held, Outcome, Sent
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
         try:
             super().apply_async((), {}, task_id=mail_id, **options)
         except Exception as error:  # whatever it is, the mail is safe: to its sender this is no failure
-            logger.warning("the broker does not answer (%s); the mail is safe and goes later", type(error).__name__)
+            logger.warning("the broker does not take the doorbell (%s); the mail is safe and goes later", words(error))
 
     def apply(self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any) -> EagerResult:
         """Sends there and then, as a direct call does, and raises what that raises: nothing has a record of it."""
@@ -101,7 +102,7 @@ for _method in calls.CANVAS:
     setattr(SendEmail, _method, _refusing(_method))
 
 
-@app.task(bind=True, base=SendEmail, name="mailworker.send_email", throws=(MailFailed,), shared=False)
+@app.task(bind=True, base=SendEmail, name="mailworker.send_email", throws=(MailFailed, SpoolError), shared=False)
 def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
     """`send_email.delay(to=…, subject=…, body=…)`; `to` is an address, `Name <address>`, a list, or {address: name}.
 
@@ -178,7 +179,7 @@ else:  # Celery registers its own of these names when the app is finalized
     app.on_after_finalize.connect(_spool_what_canvas_carries, weak=False)
 
 
-@app.task(bind=True, name="mailworker.deliver", Request=PRIVATE, shared=False)
+@app.task(bind=True, name="mailworker.deliver", Request=PRIVATE, throws=(SpoolError,), shared=False)
 def deliver(self: Task, ids: list[str]) -> dict[str, int]:
     """Delivers these mails of the spool. Returns how many had which outcome."""
     summary: dict[str, int] = {}
@@ -193,7 +194,7 @@ def deliver(self: Task, ids: list[str]) -> dict[str, int]:
     return summary
 
 
-@app.task(bind=True, name="mailworker.bridge", Request=PRIVATE, send_events=False, shared=False)
+@app.task(bind=True, name="mailworker.bridge", Request=PRIVATE, send_events=False, throws=(SpoolError,), shared=False)
 def bridge(self: Task, token: str) -> None:
     """Claims what waits in the legacy lists and what is due, and rings for it. A lone mail it delivers itself."""
     if not _for_this_site(self) or not isinstance(token, str) or not token:
@@ -223,8 +224,8 @@ def ring_bridge(token: str) -> None:
     """Never raises: the ring ends by itself, and a watcher rings again."""
     try:
         bridge.apply_async((token,))
-    except OperationalError as error:
-        logger.warning("the broker does not answer (%s)", type(error).__name__)
+    except Exception as error:  # whatever the broker says
+        logger.warning("the broker does not take the doorbell (%s)", words(error))
 
 
 def _for_this_site(task: Task) -> bool:

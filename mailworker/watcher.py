@@ -18,7 +18,7 @@ import redis
 from celery import bootsteps
 from kombu.exceptions import OperationalError
 
-from . import machine, owner, runtime
+from . import machine, owner, refusal, runtime
 from .errors import SpoolError
 from .forks import gate
 from .greeting import greet
@@ -27,6 +27,8 @@ from .spool import Spool
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 1.0
+TELL_SECONDS: Final = 3600.0
+"""What is wrong with a list is told again after so long."""
 DEAD_AFTER_SECONDS: Final = 20.0
 """An owner that has no beat for so long, while this worker's own went on, is taken to be gone."""
 
@@ -168,7 +170,7 @@ def _once(act: Callable[[float], float], pause: float) -> float:
         return act(pause)
     except (SpoolError, redis.RedisError, OperationalError, OSError) as error:
         if pause < 1:
-            logger.warning("the watcher waits for Redis or the broker (%s)", type(error).__name__)
+            logger.warning("the watcher waits for Redis or the broker (%s)", refusal.words(error))
         return min(max(pause * 2, 0.5), 5)
     except Exception as error:  # these threads are the worker's ears: they must survive their own bugs
         logger.error("the watcher failed (%s), and goes on", type(error).__name__, exc_info=error)
@@ -182,6 +184,7 @@ class Listener:
         self.spool = spool
         self.queue = queue
         self.ring = ring
+        self._told = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         _repeat(self._look, stop)
@@ -200,8 +203,24 @@ class Listener:
         seconds = min(look.wait_ms / 1000, BEAT_SECONDS)
         if not look.listen:
             return seconds
-        self.spool.listen(self.queue, seconds, gate.outside)
+        try:
+            self.spool.listen(self.queue, seconds, gate.outside)
+        except (SpoolError, redis.ResponseError) as error:
+            if not refusal.code(error):
+                raise
+            return self._deaf(error, seconds)
         return 0.0
+
+    def _deaf(self, error: Exception, seconds: float) -> float:
+        """Redis lets nobody wait on this list; it is looked at again soon, and the other lists have their own threads.
+        Where memory is full nobody adds to it."""
+        if refusal.is_full(error):
+            return min(seconds, BEAT_SECONDS / 4)
+        now = time.monotonic()
+        if now - self._told > TELL_SECONDS:
+            self._told = now
+            logger.error("the list %s is not drained: Redis says %s", self.queue, refusal.words(error))
+        return BEAT_SECONDS
 
 
 class Pulse:

@@ -1,5 +1,5 @@
 -- KEYS: legacy lists. ARGV: bridge's owner, ring's token or '', most mails, most octets, ring patience in ms,
--- 20 random hex digits, batch, in-doubt policy.
+-- 20 random hex digits, batch, in-doubt policy, '1' to go on in a full Redis: without it the first write is refused.
 -- Returns {ids to ring, ids to ring each alone, pool children, 1 if the ring was ours, 1 if the one id is the bridge's
 -- to deliver and the ring is given back, what is to be told}.
 local owner, token, most, most_octets = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -8,6 +8,7 @@ local size = pool_size()
 
 local held = redis.call('GET', RING)
 if token ~= '' and held ~= token and held ~= owner then return {{}, {}, size, 0, 0, {}} end
+if ARGV[9] == '1' then run_when_full() end
 redis.call('SET', RING, owner, 'PX', 10000)
 redis.call('DEL', lease_key(owner))
 if relay_closed_for() > 0 then return {{}, {}, size, 1, 0, {}} end
@@ -29,7 +30,7 @@ end
 
 -- First what somebody must look at again: retries, lost doorbells, leases that ended.
 local backlog = false
-for _, queue in ipairs(KEYS) do backlog = backlog or redis.call('LLEN', queue) > 0 end
+for _, queue in ipairs(KEYS) do backlog = backlog or length(queue) > 0 end
 local share = backlog and math.max(1, math.floor(most / 2)) or most
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, share)) do
   local record = redis.call('HMGET', mail_key(id), 'state', 'owner', 'suspect')
@@ -60,7 +61,7 @@ end
 local room = most - #ids - #alone
 local octets = 0
 local entries = 0
-for _, queue in ipairs(KEYS) do entries = entries + redis.call('LLEN', queue) end
+for _, queue in ipairs(KEYS) do entries = entries + length(queue) end
 local reserved = math.min(room, entries)
 local sequence = redis.call('INCRBY', SEQUENCE, reserved) - reserved
 
@@ -88,6 +89,7 @@ local function take_last(queue, id, likely_large)
 end
 
 local function drain(queue, share)
+  if length(queue) == 0 then return end  -- or it is no list
   local field, value
   while share > 0 and room > 0 and octets < most_octets do
     local id = string.format('%012x', sequence + 1) .. random

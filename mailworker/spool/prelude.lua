@@ -115,6 +115,12 @@ local function pool_size()
   return math.max(size, 1)
 end
 
+-- How many entries wait in a legacy list. A key of another type is no list, and stops nothing else.
+local function length(queue)
+  local entries = redis.pcall('LLEN', queue)
+  return type(entries) == 'number' and entries or 0
+end
+
 -- Is there something to do for the bridge? `batch` is the mails in a full doorbell.
 local function work(queues, batch)
   if relay_closed_for() > 0 then return false end
@@ -122,7 +128,7 @@ local function work(queues, batch)
   local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
   if first[2] and tonumber(first[2]) <= now then return true end
   for _, queue in ipairs(queues) do
-    if redis.call('LLEN', queue) > 0 then return true end
+    if length(queue) > 0 then return true end
   end
   return false
 end

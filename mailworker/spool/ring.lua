@@ -3,6 +3,7 @@
 local closed = relay_closed_for()
 if closed > 0 then return {0, closed, 0} end
 if work(KEYS, tonumber(ARGV[2])) then
+  run_when_full()
   if redis.call('SET', RING, ARGV[1], 'NX', 'PX', 10000) then return {1, 0, 0} end
   -- The answer to this very call was lost, and it is asked again.
   if redis.call('GET', RING) == ARGV[1] then return {1, 0, 0} end
@@ -15,6 +16,6 @@ if first[2] then
   if wait <= 0 then return {0, 1000, 0} end  -- enough doorbells are out: whoever answers one rings
 end
 for _, queue in ipairs(KEYS) do
-  if redis.call('LLEN', queue) > 0 then return {0, wait, 0} end
+  if length(queue) > 0 then return {0, wait, 0} end
 end
 return {0, wait, 1}

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import redis
 
+from .. import refusal
 from ..diary import given_up
 from ..errors import SpoolError
 from ..retry import Deferred, Failed, Held, Outcome, Returned, Sent
@@ -31,6 +32,8 @@ ANSWER_SECONDS: Final = 9.0
 CLAIM_OCTETS: Final = 16 * 1024 * 1024
 HASTEN: Final = 1000
 """Mails that one script makes due."""
+FULL: Final = (200, 1024 * 1024)
+"""Mails and octets of a claim in a Redis whose memory is full: each record costs more than its entry freed."""
 
 KEEP_SENT_SECONDS: Final = 86_400
 _DETAIL: Final = 1000
@@ -133,18 +136,21 @@ class Spool:
     # From the list and from new code.
 
     def claim(self, owner: str, token: str, most: int) -> Claim:
-        """Takes up to `most` entries into the spool, and what is due. Not repeated when the answer is lost."""
-        arguments = (
-            owner,
-            token,
-            most,
-            CLAIM_OCTETS,
-            RING_PATIENCE_MS,
-            secrets.token_hex(10),
-            self.batch,
-            self.in_doubt,
-        )
-        together, alone, size, held, lone, told = self._run("claim", self.queues, *arguments, repeat=False)
+        """Takes up to `most` entries into the spool, and what is due. Not repeated when the answer is lost.
+
+        In a Redis that is full it takes fewer: only sending them frees memory.
+        """
+
+        def claim(mails: int, octets: int, when_full: str) -> Any:
+            rest = (RING_PATIENCE_MS, secrets.token_hex(10), self.batch, self.in_doubt, when_full)
+            return self._run("claim", self.queues, owner, token, mails, octets, *rest, repeat=False)
+
+        try:
+            together, alone, size, held, lone, told = claim(most, CLAIM_OCTETS, "0")
+        except SpoolError as error:
+            if not refusal.is_full(error):
+                raise
+            together, alone, size, held, lone, told = claim(min(most, FULL[0]), FULL[1], "1")
         given_up(_texts(told))
         return Claim(_texts(together), _texts(alone), size, bool(held), bool(lone))
 
@@ -310,17 +316,16 @@ class Spool:
                 if last:
                     raise translated(error) from error
                 time.sleep(0.05)
-            except redis.ReadOnlyError as error:
-                # A master that became a replica keeps its connections: find the new one.
-                self.client.connection_pool.disconnect()
-                raise translated(error) from error
             except redis.RedisError as error:
+                if refusal.code(error) == "READONLY":
+                    # A master that became a replica keeps its connections: find the new one.
+                    self.client.connection_pool.disconnect()
                 raise translated(error) from error
         raise AssertionError("unreachable")
 
 
 def translated(error: redis.RedisError) -> SpoolError:
-    return SpoolError(f"Redis: {type(error).__name__}: {str(error)[:200]}")
+    return SpoolError(f"Redis: {refusal.words(error)}")
 
 
 def _texts(items: list[bytes]) -> list[str]:

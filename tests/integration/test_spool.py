@@ -368,12 +368,20 @@ class TestAFullRedis:
     def full(self, client: redis.Redis) -> None:
         client.config_set("maxmemory", 1)
 
-    def test_claims_take_nothing(self, spool: Spool) -> None:
-        spool.client.lpush(QUEUE, b"x")
+    def test_claims_go_on_with_few_at_a_time(self, spool: Spool) -> None:
+        """Each record costs more than its entry freed, and sending it frees both."""
+        spool.client.lpush(QUEUE, *[b"x"] * 300)
+        assert spool.put("new", b"{}")
         self.full(spool.client)
-        with pytest.raises(SpoolError, match=r"OOM|OutOfMemory"):
-            spool.claim("w/1.0", "", 10)
-        assert spool.client.llen(QUEUE) == 1
+        assert spool.ring("token").rung
+        claimed = spool.claim("w/1.0", "token", 1000)
+        assert len(claimed.together) == 200
+        assert spool.client.llen(QUEUE) == 100
+        assert spool.unring("w/1.0")
+        taken = spool.take("w/2.0", claimed.together)
+        assert len(taken.records) == 200
+        spool.step("w/2.0", [(record.id, Sent()) for record in taken.records], end=True)
+        assert len(spool.claim("w/1.0", "w/1.0", 1000).together) == 100
 
     def test_new_mail_is_refused_where_it_is_sent(self, spool: Spool) -> None:
         self.full(spool.client)
