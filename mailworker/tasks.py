@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 from celery import Task, states
 from celery.exceptions import Reject, Retry
 from celery.result import AsyncResult, EagerResult
-from kombu.exceptions import OperationalError
 from kombu.utils.uuid import uuid
 
 from . import bridge as bridging

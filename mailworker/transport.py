@@ -324,7 +324,9 @@ class Connection(StockConnection):
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
         """Celery waits for up to half a minute between two attempts; mail waits with it."""
-        return super().ensure_connection(*args, **{"interval_start": 1, "interval_step": 1, "interval_max": 8} | options)
+        return super().ensure_connection(
+            *args, **{"interval_start": 1, "interval_step": 1, "interval_max": 8} | options
+        )
 
     def __eqhash__(self) -> Any:
         """kombu keeps pools for the whole process by this: a host's app with the same URL has its own."""

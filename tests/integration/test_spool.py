@@ -371,7 +371,7 @@ class TestAFullRedis:
     def test_claims_go_on_with_few_at_a_time(self, spool: Spool) -> None:
         """Each record costs more than its entry freed, and sending it frees both."""
         spool.client.lpush(QUEUE, *[b"x"] * 300)
-        assert spool.put("new", b"{}")
+        spool.batch = 500
         self.full(spool.client)
         assert spool.ring("token").rung
         claimed = spool.claim("w/1.0", "token", 1000)
