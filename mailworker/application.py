@@ -20,6 +20,7 @@ from . import runtime
 from .errors import SettingsError
 from .guest import Guest
 from .names import names, redis_keys
+from .verdict import SETTINGS
 
 REQUIRED = {
     "task_acks_late": True,
@@ -66,7 +67,8 @@ def create_app() -> Guest:
     except SettingsError as error:
         if context is None:
             raise
-        sys.exit(f"mailworker: {error}")
+        click.echo(f"mailworker: {error}", err=True)
+        sys.exit(SETTINGS)
     return app
 
 

@@ -47,7 +47,7 @@ def remedy(error: str) -> str:
 
 def judge(report: Mapping[str, Any]) -> Finding:
     """The first thing that is wrong in what `Views.status` returns, or that mail flows."""
-    return _workers(report) or _relay(report["relay"]) or _backlog(report) or _good(report)
+    return _workers(report) or _relay(report["relay"], _waiting(report)) or _backlog(report) or _good(report)
 
 
 def relay_line(relay: Mapping[str, Any]) -> str:
@@ -85,8 +85,8 @@ def _workers(report: Mapping[str, Any]) -> Finding | None:
     return Finding(f"No worker is running; {_START}", PROBLEM)
 
 
-def _relay(relay: Mapping[str, Any]) -> Finding | None:
-    if not relay["open"]:
+def _relay(relay: Mapping[str, Any], waiting: int) -> Finding | None:
+    if not relay["open"] and not (relay["failures"] and waiting):
         return None
     sentence = relay_line(relay)
     return Finding(sentence[0].upper() + sentence[1:], PROBLEM if relay["needs_operator"] else LATER)

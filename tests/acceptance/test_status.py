@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,3 +238,38 @@ def test_words_of_a_relay_cannot_steer_the_terminal(spool: Spool, workers: Worke
     assert "\u202e" not in output
     assert "Mail flows" in output.splitlines()[-1]
     assert not any(line.startswith("Mail flows") for line in output.splitlines())
+
+
+def test_mail_that_was_put_off_goes_soon_after_retry_now(
+    workers: Workers, redis_server: RedisServer, inbox: Inbox
+) -> None:
+    inbox.answer_to_rcpt = lambda _: "450 4.7.1 not now"
+    workers.start(MAILWORKER_RETRY_DELAYS="3600")
+    workers.python("from mailworker import send_email\nsend_email.delay(to='a@example.com', subject='s', body='b')")
+    until(lambda: status_of(redis_server)["states"]["deferred"] == 1, what="the deferral")
+    inbox.answer_to_rcpt = lambda _: "250 OK"
+    assert workers.run("mailworker", "retry-now").stdout == "1 mails are due now\n"
+    until(lambda: inbox.subjects() == ["s"], 10, "the mail")
+
+
+def test_a_user_of_redis_with_the_rights_of_before_sees_all_but_the_times(
+    workers: Workers, redis_server: RedisServer, spool: Spool
+) -> None:
+    spool.beat("w:1:2:abc", 5, ())
+    client = redis_server.client()
+    client.acl_setuser(
+        "viewer", enabled=True, passwords=["+p"], commands=["+llen", "+hgetall", "+ping", "+select"],
+        keys=["queue:email", "mailworker:counts", "mailworker:relay", "mailworker:pools"],
+    )  # fmt: skip
+    try:
+        workers.environment["MAILWORKER_REDIS_URL"] = f"redis://viewer:p@127.0.0.1:{redis_server.port}/0"
+        result = workers.run("mailworker", "status")
+        assert result.returncode == 0, result.stderr
+        assert "1 with 5 pool children" in result.stdout
+        assert "nobody can tell when it was last heard of" in result.stdout
+    finally:
+        client.acl_deluser("viewer")
+
+
+def status_of(server: RedisServer) -> dict[str, Any]:
+    return Views(server.client(), [QUEUE], "mailworker:").status()

@@ -23,6 +23,7 @@ WELL: dict[str, Any] = {
 DOWN = {"open": True, "place": "mail.example.com:587", "down_seconds": 720.0, "probe_seconds": 45.0}
 REFUSED = {**WELL["relay"], **DOWN, "needs_operator": True, "last_error": "AUTH: 535 no"}
 AWAY = {**WELL["relay"], **DOWN, "last_error": "connect: Connection refused"}
+FAILING = WELL["relay"] | {"failures": 2, "last_error": "connect: no"}
 
 
 def with_states(**states: int) -> dict[str, Any]:
@@ -44,6 +45,8 @@ def with_states(**states: int) -> dict[str, Any]:
             ["mail.example.com:587", "12 min", "45 s", "user and password in MAILWORKER_SMTP_URL", "535", "retry-now"],
         ),
         ({"relay": AWAY}, 75, ["mail.example.com:587", "tried again by itself", "45 s", "Connection refused"]),
+        ({"relay": FAILING}, 0, ["Mail flows"]),
+        ({"relay": FAILING, "lists": {"queue:email": 7}}, 75, ["failed of late (2 in a row)", "connect: no"]),
         ({"relay": AWAY, "workers": {}, "silent": {"w": 99.0}}, 1, ["No worker is alive"]),
         ({"lists": {"queue:email": 7}, "stands_seconds": 300.0}, 1, ["7 mails wait", "nothing moved for 5 min"]),
         (with_states(deferred=9) | {"stands_seconds": 300.0}, 0, ["Mail flows"]),
