@@ -74,9 +74,13 @@ def given_up(told: Iterable[str]) -> None:
 
 
 def where(error: BaseException) -> str:
-    """The kind of a bug and the lines that led to it, the innermost first. Its text might quote a mail, and is left
-    out; so is what it was caused by, but for the kind."""
+    """The kind of a bug and the lines that led to it, the innermost first, and the same of the error before it. Their
+    texts might quote a mail, and are left out."""
+    before = error.__cause__ or error.__context__
+    return _frames(error) + (f"; after {_frames(before)}" if before else "")
+
+
+def _frames(error: BaseException) -> str:
     frames = reversed(traceback.extract_tb(error.__traceback__)[-8:])
     path = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} in {frame.name}" for frame in frames)
-    cause = f" from {type(error.__cause__).__name__}" if error.__cause__ else ""
-    return f"{type(error).__name__}{cause} at {path or 'an unknown place'}"
+    return f"{type(error).__name__} at {path or 'an unknown place'}"

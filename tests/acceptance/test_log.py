@@ -11,6 +11,7 @@ import pytest
 
 from mailworker import deliver, message, mime
 from mailworker.address import Mailbox
+from mailworker.diary import where
 from mailworker.giveback import serialize
 from mailworker.message import Email
 from mailworker.privacy import Frames
@@ -19,6 +20,11 @@ from tests.conftest import Inbox, RedisServer, Workers, until
 
 QUEUE = "queue:email"
 SECRET = "private@example.com"
+ANOTHER = """
+import os
+from celery import Celery
+app = Celery(broker=os.environ["MAILWORKER_REDIS_URL"])
+"""
 
 
 def entry(*to: str) -> bytes:
@@ -84,8 +90,8 @@ def test_refused_recipients_of_a_mail_are_told_by_the_id_of_their_letter(
 def test_a_mail_by_name_that_can_never_be_one_is_told(workers: Workers, redis_server: RedisServer) -> None:
     workers.start()
     workers.python(
-        "from mailworker import app\n"
-        "app.send_task('mailworker.send_email', kwargs=dict(to='private <@example.com', subject='s', body='b'))"
+        ANOTHER + "mail = dict(to='private <@example.com', subject='s', body='b')\n"
+        "app.send_task('mailworker.send_email', kwargs=mail, queue='mailworker')"
     )
     (mail_id,) = letters(redis_server, 1)
     until(lambda: f"mail {mail_id} is a dead letter: bad_address" in workers.log().read_text(), what="the line")
@@ -157,3 +163,14 @@ def test_a_task_that_raised_is_told_by_its_frames_where_it_is_ours(name: str, hi
     text = logging.Formatter().format(record)
     assert (SECRET in text) is not hidden
     assert "test_log.py" in text
+
+
+def test_a_bug_is_told_with_the_error_before_it() -> None:
+    try:
+        try:
+            raise KeyError(SECRET)
+        except KeyError:
+            raise ValueError(SECRET)  # noqa: B904 - the one before is its context
+    except ValueError as error:
+        text = where(error)
+    assert re.fullmatch(r"ValueError at test_log.py:\d+ in \w+; after KeyError at test_log.py:\d+ in \w+", text)
