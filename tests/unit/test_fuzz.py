@@ -24,6 +24,7 @@ from mailworker.mime import build
 
 from .test_corpus import CORPUS
 from .test_message import serialized
+from .test_packs import PACKERS
 from .test_payload import GOLDEN, golden
 
 SECONDS = float(os.environ.get("MAILWORKER_FUZZ_SECONDS", "0"))
@@ -79,6 +80,7 @@ def entries(draw: st.DrawFn) -> bytes:
         raw = json.dumps(raw.decode("latin-1")).encode()
     elif wrap:
         raw = (b"\0\0\0\2\x13" if wrap == "igbinary" else b"\xdb") + len(raw).to_bytes(4, "big") + raw
+    raw = draw(st.sampled_from([bytes, bytes, *PACKERS.values()]))(raw)
     return draw(st.just(raw) | st.integers(0, 2**32).map(lambda seed: damaged(raw, seed)))
 
 
