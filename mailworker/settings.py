@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ from .quantities import choice, did_you_mean, flag, octets, seconds, whole
 from .retry import Policy
 from .sentinel import SENTINEL_SCHEMES, Sentinels, sentinels
 from .smtp.relay import Deadlines, Relay, Security
+from .smtp.token import Tokens
 from .urls import check_login, host_of, scheme_of, split
 
 PREFIX: Final = "MAILWORKER_"
@@ -71,6 +73,8 @@ class Settings(BaseModel):
     broker_url: SecretStr | None = None
 
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:25")
+    smtp_token_file: Path | None = None
+    smtp_token_command: str = ""
     smtp_ca_file: Path | None = None
     smtp_helo: str = ""
     smtp_pipelining: Flag = True
@@ -155,7 +159,12 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _derived_are_valid(self) -> Settings:
-        for key, check in (("SMTP_URL", lambda: self.relay), ("FROM", lambda: self.mail_from)):
+        for key, check in (
+            ("SMTP_URL", lambda: split(self.smtp_url.get_secret_value(), tuple(_SECURITY))),
+            ("SMTP_TOKEN_COMMAND", lambda: self.tokens),
+            ("SMTP_URL", lambda: self.relay),
+            ("FROM", lambda: self.mail_from),
+        ):
             try:
                 check()
             except (ValueError, Unsendable) as error:
@@ -181,6 +190,7 @@ class Settings(BaseModel):
             security=security,
             user=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
+            tokens=self.tokens,
             ca_file=str(self.smtp_ca_file) if self.smtp_ca_file else None,
             helo=self.smtp_helo,
             pipelining=self.smtp_pipelining,
@@ -190,6 +200,21 @@ class Settings(BaseModel):
             mails=self.smtp_mails_per_connection,
             deadlines=Deadlines(self.smtp_connect_timeout, self.smtp_reply_timeout, self.smtp_final_timeout),
         )
+
+    @cached_property
+    def tokens(self) -> Tokens | None:
+        """Where tokens for the login come from, if it is with tokens."""
+        try:
+            words = tuple(shlex.split(self.smtp_token_command))
+        except ValueError:
+            raise ValueError("has a quote that does not close") from None
+        if not self._has_token:
+            return None
+        if words and self.smtp_token_file is not None:
+            raise ValueError(f"either this or {PREFIX}SMTP_TOKEN_FILE, and not both")
+        if not split(self.smtp_url.get_secret_value(), tuple(_SECURITY)).username:
+            raise ValueError(f"a token needs a user in {PREFIX}SMTP_URL, as smtp+starttls://user%40example.com@host")
+        return Tokens(str(self.smtp_token_file or ""), words)
 
     @property
     def _has_token(self) -> bool:

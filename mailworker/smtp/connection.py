@@ -6,25 +6,31 @@ endless multi-line reply fills its memory.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hmac
 import math
+import re
 import select
 import socket
 import ssl
 import time
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from ..errors import OutOfStep, SmtpError
+from .auth import Ended, Round, log_in
+from .dial import dial
 from .kinds import Kinds
 from .relay import Relay, Security
 from .replies import Reply, ReplyReader
+from .tls import is_tls, names, other, refused_later, secure
 
 LARGE: Final = 64 * 1024
 """Octets above which joining for the sake of one segment costs more than it saves."""
+
+SILENT_TLS: Final = 2
+SILENT: Final = 7
+"""Seconds without a greeting, on port 465 and on others, after which it is looked at whether the relay waits for TLS.
+Postfix's postscreen greets after 6."""
 
 
 class Connection:
@@ -185,77 +191,78 @@ def _packets(parts: Sequence[bytes]) -> Iterator[bytes]:
 
 def open_connection(relay: Relay) -> Connection:
     """Connects, greets, secures and logs in. Raises `SmtpError`; then nothing is left open."""
-    connection = Connection(relay, _connect(relay))
+    so_far = Round()
+    while True:
+        try:
+            return _open(relay, so_far)
+        except Ended:  # each time with one mechanism less
+            continue
+
+
+def _open(relay: Relay, so_far: Round) -> Connection:
+    connection = Connection(relay, dial(relay))
     try:
         if relay.security is Security.TLS:
             _secure(connection)
-        _expect(connection.reply("greeting"), "greeting")
+        _greeting(connection)
         _hello(connection)
         if relay.security is Security.STARTTLS:
             _starttls(connection)
         if relay.user:
-            _log_in(connection)
-    except BaseException:
+            log_in(connection, connection.extensions.get("AUTH", ""), so_far)
+    except BaseException as error:
         connection.close(polite=False)
+        if isinstance(error, SmtpError):
+            raise _explained(connection, error) from error
         raise
     return connection
 
 
-def _connect(relay: Relay) -> socket.socket:
-    """One of the relay's addresses, all of them within one deadline."""
-    deadline = time.monotonic() + relay.deadlines.connect
-    failure = SmtpError("connect", 0, "no connection in time")
-    for family, kind, protocol, _, address in _addresses(relay):
-        left = deadline - time.monotonic()
-        if left <= 0:
-            break
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.settimeout(left)
-            sock.connect(address)
-        except BaseException as error:
-            sock.close()
-            if not isinstance(error, OSError):
-                raise
-            if not isinstance(error, TimeoutError):
-                failure = SmtpError("connect", 0, error.strerror or type(error).__name__)
-        else:
-            return sock
-    raise failure
-
-
-def _addresses(relay: Relay) -> list[tuple[Any, ...]]:
+def _greeting(connection: Connection) -> None:
+    """A relay that waits for TLS says nothing, and neither does a slow one. Which it is is looked at once."""
+    relay = connection.relay
+    whole = relay.deadlines.reply
+    soon = min(whole, SILENT_TLS if relay.port == 465 else SILENT)
+    if relay.security is not Security.TLS and soon < whole and not connection.replies.wait(soon):
+        if is_tls(relay, soon):
+            text = f"the relay waits for TLS on port {relay.port}: write {other(relay, 'smtps')} in MAILWORKER_SMTP_URL"
+            raise SmtpError("greeting", 0, text, configuration=True)
+        connection.patience = whole - soon
     try:
-        return list(socket.getaddrinfo(relay.host, relay.port, type=socket.SOCK_STREAM))
-    except (OSError, UnicodeError) as error:
-        text = getattr(error, "strerror", None) or "not a host name"
-        raise SmtpError("connect", 0, text) from error
+        _expect(connection.reply("greeting"), "greeting")
+    finally:
+        connection.patience = whole
 
 
-@cache
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+def _explained(connection: Connection, error: SmtpError) -> SmtpError:
+    """What the error does not know itself: names in a certificate, and what TLS 1.3 refuses after the hand-shake."""
+    relay = connection.relay
+    if error.phase == "TLS" and "not valid for" in error.text:
+        found: list[str] = []
+        with contextlib.suppress(OSError, SmtpError):
+            found = _names(relay)
+        if found:
+            text = error.text.replace(": write a host", f": it is for {', '.join(found[:5])}: write a host")
+            return SmtpError("TLS", 0, text, configuration=True)
+    if isinstance(error.__cause__, ssl.SSLError) and error.phase != "TLS":
+        return refused_later(error.__cause__, relay) or error
+    return error
+
+
+def _names(relay: Relay) -> list[str]:
+    connection = Connection(relay, dial(relay))
+    try:
+        if relay.security is Security.STARTTLS:
+            _expect(connection.reply("greeting"), "greeting")
+            _hello(connection)
+            _expect(connection.command("STARTTLS", "STARTTLS"), "STARTTLS")
+        return names(connection.sock, relay)
+    finally:
+        connection.close(polite=False)
 
 
 def _secure(connection: Connection) -> None:
-    relay = connection.relay
-    try:
-        context = _tls_context(relay.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise SmtpError("TLS", 0, f"the CA file cannot be read: {error.strerror}", configuration=True) from error
-    connection.sock.settimeout(relay.deadlines.reply)
-    try:
-        connection.sock = context.wrap_socket(connection.sock, server_hostname=relay.host)
-    except ssl.SSLCertVerificationError as error:
-        raise SmtpError("TLS", 0, f"bad certificate: {error.verify_message}", configuration=True) from error
-    except TimeoutError:
-        raise SmtpError("TLS", 0, "no hand-shake in time") from None
-    except OSError as error:
-        raise SmtpError("TLS", 0, f"hand-shake failed ({type(error).__name__})") from error
+    connection.sock = secure(connection.sock, connection.relay)
     # A new reader: what came in clear text before the hand-shake must not count as an answer inside it.
     connection.replies = ReplyReader(connection.sock)
     connection.secure = True
@@ -275,9 +282,20 @@ def _hello(connection: Connection) -> None:
         _expect(connection.command(f"HELO {name}", "HELO"), "HELO")
         return
     _expect(reply, "EHLO")
-    # Some old relays announce "AUTH=LOGIN", from before the keyword was settled.
-    lines = (line.replace("=", " ", 1).partition(" ") for line in reply.text.split("\n")[1:])
-    connection.extensions = {keyword.upper(): parameters for keyword, _, parameters in lines}
+    connection.extensions = _announced(reply.text)
+
+
+def _announced(text: str) -> dict[str, str]:
+    """Keywords in upper case and their parameters. Of several lines for AUTH each counts, and some old relays say
+    "AUTH=LOGIN", from before the keyword was settled."""
+    extensions: dict[str, str] = {}
+    for line in text.split("\n")[1:]:
+        keyword, _, parameters = re.sub(r"[=\s]", " ", line.strip(), count=1).partition(" ")
+        keyword = keyword.upper()
+        if keyword == "AUTH":
+            parameters = " ".join([extensions.get("AUTH", ""), parameters.replace("=", " ")]).strip()
+        extensions[keyword] = parameters.strip()
+    return extensions
 
 
 def _own_name(sock: socket.socket) -> str:
@@ -287,53 +305,11 @@ def _own_name(sock: socket.socket) -> str:
 
 
 def _starttls(connection: Connection) -> None:
+    relay = connection.relay
     if not connection.has("STARTTLS"):
-        raise SmtpError("STARTTLS", 0, "the relay does not offer it", configuration=True)
+        text = f"the relay does not offer it: write {other(relay, 'smtps')} where it speaks TLS from the start, or"
+        text += " smtp:// where nobody can listen in on the way, in MAILWORKER_SMTP_URL"
+        raise SmtpError("STARTTLS", 0, text, configuration=True)
     _expect(connection.command("STARTTLS", "STARTTLS"), "STARTTLS", configuration=True)
     _secure(connection)
     _hello(connection)
-
-
-def _log_in(connection: Connection) -> None:
-    """With the first mechanism that both sides know.
-
-    In clear text CRAM-MD5 goes first, which does not show the password; inside TLS PLAIN, which any relay can check.
-    """
-    offered = connection.extensions.get("AUTH", "").upper().split()
-    ways = {"PLAIN": _plain, "LOGIN": _login, "CRAM-MD5": _cram_md5}
-    wanted = list(ways) if connection.secure else ["CRAM-MD5", "PLAIN", "LOGIN"]
-    for mechanism in wanted:
-        if mechanism in offered:
-            reply = ways[mechanism](connection, connection.relay.user, connection.relay.password)
-            _expect(reply, "AUTH", configuration=True)
-            return
-    raise SmtpError("AUTH", 0, "the relay offers neither CRAM-MD5, PLAIN nor LOGIN", configuration=True)
-
-
-def _plain(connection: Connection, user: str, password: str) -> Reply:
-    token = _base64(f"\0{user}\0{password}".encode())
-    return connection.command(f"AUTH PLAIN {token}", "AUTH")
-
-
-def _login(connection: Connection, user: str, password: str) -> Reply:
-    for line in ("AUTH LOGIN", _base64(user.encode())):
-        reply = connection.command(line, "AUTH")
-        if not reply.intermediate:
-            return reply
-    return connection.command(_base64(password.encode()), "AUTH")
-
-
-def _cram_md5(connection: Connection, user: str, password: str) -> Reply:
-    challenge = connection.command("AUTH CRAM-MD5", "AUTH")
-    if not challenge.intermediate:
-        return challenge
-    try:
-        nonce = base64.b64decode(challenge.text, validate=True)
-    except ValueError:
-        raise SmtpError("AUTH", 0, "the relay's CRAM-MD5 challenge is not base64") from None
-    digest = hmac.new(password.encode(), nonce, "md5").hexdigest()
-    return connection.command(_base64(f"{user} {digest}".encode()), "AUTH")
-
-
-def _base64(octets: bytes) -> str:
-    return base64.b64encode(octets).decode("ascii")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from .token import Tokens
+
 
 class Security(Enum):
     CLEAR = "clear text"
@@ -28,6 +30,8 @@ class Relay:
     security: Security = Security.CLEAR
     user: str = ""
     password: str = field(default="", repr=False)
+    tokens: Tokens | None = field(default=None, repr=False)
+    """For a login with XOAUTH2 or OAUTHBEARER."""
     ca_file: str | None = None
     helo: str = ""
     pipelining: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import ssl
 import time
@@ -87,6 +88,14 @@ class ReplyReader:
         """True where the relay has closed, or said something nobody asked for, while the connection was idle."""
         self.collect()
         return self.closed or bool(self._buffer)
+
+    def wait(self, seconds: float) -> bool:
+        """True as soon as there is something to read, or the end of it."""
+        if self._buffer or self.closed:
+            return True
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def waiting(self) -> bytes:
         """What is here and was not asked for. To be looked at while no reply is due."""
