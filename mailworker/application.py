@@ -106,6 +106,9 @@ def _complete(app: Guest) -> None:
     if behind := runtime.settings().celery_sentinels:
         needed["master_name"] = behind.master
         app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED} if behind.tls else False
+    elif str(app.conf["broker_url"]).startswith("rediss://") and not app.conf["broker_use_ssl"]:
+        # Without it kombu checks no certificate. What the URL says, as ?ssl_cert_reqs=…, goes on top.
+        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     app.conf.broker_transport_options = needed | app.conf.broker_transport_options
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import kombu
 import pytest
 from kombu.transport import redis as stock
@@ -43,6 +47,22 @@ def test_each_kind_of_redis_has_the_repairs_and_keeps_them_at_a_failover(url: st
     assert (connection.transport.Channel.QoS, type(connection.transport.cycle)) == (transport.QoS, transport.Poller)
     if url.startswith("rediss"):
         assert connection.ssl  # and not clear text
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("rediss://127.0.0.1:1/0", "{'ssl_cert_reqs': <VerifyMode.CERT_REQUIRED: 2>}"),
+        ("rediss://127.0.0.1:1/0?ssl_ca_certs=/ca.pem", "{'ssl_ca_certs': '/ca.pem'}"),  # redis-py requires one, then
+        ("rediss://127.0.0.1:1/0?ssl_cert_reqs=none", "{'ssl_cert_reqs': <VerifyMode.CERT_NONE: 0>}"),
+        ("redis://127.0.0.1:1/0", "False"),
+    ],
+)
+def test_a_certificate_is_checked_unless_the_url_says_otherwise(url: str, wanted: str) -> None:
+    code = "from mailworker import app; print(app.connection_for_write().ssl)"
+    environment = {"PATH": os.environ["PATH"], "MAILWORKER_REDIS_URL": url}
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip() == wanted
 
 
 def test_other_brokers_are_left_alone() -> None:
