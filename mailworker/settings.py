@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qs, unquote
@@ -42,10 +43,15 @@ _SECURITY: Final = {"smtp": Security.CLEAR, "smtp+starttls": Security.STARTTLS, 
 _PORTS: Final = {Security.CLEAR: 25, Security.STARTTLS: 587, Security.TLS: 465}
 _REDIS: Final = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
 _AMQP: Final = ("amqp", "amqps", "pyamqp")
-_OTHER_BROKERS: Final = (
-    "redis+socket", "sentinel", "memory", "filesystem", "sqs", "mongodb", "zookeeper", "consul", "etcd", "qpid",
-    "kafka", "confluentkafka", "azurestoragequeues", "azureservicebus", "gcpubsub", "librabbitmq", "sqla", "sqlalchemy",
-)  # fmt: skip
+_OTHER_BROKERS: Final = {
+    "redis+socket": "", "sentinel": "", "memory": "", "filesystem": "",
+    "sqs": "boto3", "mongodb": "pymongo", "zookeeper": "kazoo", "consul": "consul", "etcd": "etcd", "qpid": "qpid",
+    "kafka": "confluent_kafka", "confluentkafka": "confluent_kafka", "azurestoragequeues": "azure",
+    "azureservicebus": "azure", "gcpubsub": "google", "librabbitmq": "librabbitmq", "sqla": "sqlalchemy",
+    "sqlalchemy": "sqlalchemy", "pyro": "Pyro4", "slmq": "softlayer_messaging", "pgmq": "pgmq",
+}  # fmt: skip
+"""What else Celery speaks, and the package that it needs for it."""
+
 _NUMBER: Final = re.compile(r"[0-9]{1,5}")
 _NAME_OF_A_LIST: Final = re.compile(r"[^\s\x00-\x1f\x7f;|\"'\[\]{}]+")
 _HELO: Final = re.compile(r"[A-Za-z0-9.:\[\]-]*")
@@ -276,7 +282,10 @@ def _check_port(security: Security, port: int | None) -> None:
 
 def _check_broker(url: str) -> None:
     scheme = url.partition("://")[0].lower()
-    if scheme in _OTHER_BROKERS or scheme.startswith(("sqla+", "sqlalchemy+")):
+    package = _OTHER_BROKERS.get("sqla" if scheme.startswith(("sqla+", "sqlalchemy+")) else scheme)
+    if package and find_spec(package) is None:
+        raise ValueError(f"{scheme}:// needs the Python package {package}, which is not installed")
+    if package is not None:
         return
     if scheme_of(url, (*_AMQP, *_REDIS)) in _REDIS:
         _check_redis(url)

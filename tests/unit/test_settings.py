@@ -183,6 +183,13 @@ IN_LOGIN = "in the user's name or the password is written as"
         ("BROKER_URL", "amqp://u:s3#cret@h", f"a # {IN_LOGIN} %23"),
         ("BROKER_URL", "amqp://u:s3cret@h:70000//", PORT),
         ("BROKER_URL", "amqp://u:s3cret@h//;ampq://u:s3cret@i//", f"{BROKER}; did you mean amqp://?"),
+        ("BROKER_URL", "SQS://u:s3cret@", "sqs:// needs the Python package boto3, which is not installed"),
+        (
+            "BROKER_URL",
+            "sqla+sqlite:///x",
+            "sqla+sqlite:// needs the Python package sqlalchemy, which is not installed",
+        ),
+        ("BROKER_URL", "kafka://h", "kafka:// needs the Python package confluent_kafka, which is not installed"),
         ("BROKER_URL", "redis://:s3cret@h/x", "the database must be a number"),
         ("FROM", "nobody", "an address has no @"),
         ("FROM", "A, B <a@b.c>", 'a name with one of <>@," in it is written in quotes'),
@@ -288,7 +295,7 @@ def test_quotes_and_blanks_around_a_value_are_not_part_of_it(load_with, quote: s
 @pytest.mark.parametrize(
     "url",
     ["amqp://", "amqps://u:p%2F@h:5671/v%2Fhost", "pyamqp://h//", "amqp://a//;amqp://b//", "redis://h/1", "memory://",
-     "sentinel://h:26379/0", "redis+socket:///run/r.sock", "sqla+sqlite:///x.db", "rediss://u:p@h/0?ssl_cert_reqs=none",
+     "sentinel://h:26379/0", "redis+socket:///run/r.sock", "rediss://u:p@h/0?ssl_cert_reqs=none",
      "redis://h/0?client_name=a@b", "redis+sentinel://u:p@a:1,b:2/m/0"],
 )  # fmt: skip
 def test_a_broker_is_taken_as_celery_knows_it(load_with, url: str) -> None:  # type: ignore[no-untyped-def]
