@@ -56,6 +56,8 @@ _NUMBER: Final = re.compile(r"[0-9]{1,5}")
 _NAME_OF_A_LIST: Final = re.compile(r"[^\s\x00-\x1f\x7f;|\"'\[\]{}]+")
 _HELO: Final = re.compile(r"[A-Za-z0-9.:\[\]-]*")
 _SPOOL_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]+")
+_OF_KUBERNETES: Final = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
+"""What it puts into the environment of every pod beside a service that is called `mailworker`."""
 _PEM: Final = b"-----BEGIN "
 
 YEAR: Final = 366 * 86_400
@@ -333,7 +335,12 @@ def _key(name: str) -> str:
 
 def _ours(texts: Mapping[str, str]) -> dict[str, str]:
     """By name in upper case; without blanks and quotes around them, as `docker --env-file` hands them on."""
-    return {key.upper(): _bare(text) for key, text in texts.items() if key.upper().startswith(PREFIX)}
+    names = {key: key.upper() for key in texts}
+    return {
+        name: _bare(texts[key])
+        for key, name in names.items()
+        if name.startswith(PREFIX) and not _OF_KUBERNETES.fullmatch(name.removeprefix(PREFIX))
+    }
 
 
 def _bare(text: str) -> str:
