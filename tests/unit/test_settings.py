@@ -304,8 +304,9 @@ def test_a_broker_is_taken_as_celery_knows_it(load_with, url: str) -> None:  # t
 
 def test_what_kubernetes_sets_beside_a_service_called_mailworker_is_none_of_ours(load_with) -> None:  # type: ignore[no-untyped-def]
     """https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables"""
-    load_with(SERVICE_HOST="10.0.0.11", SERVICE_PORT="5555", SERVICE_PORT_HTTP="5555", PORT="tcp://10.0.0.11:5555",
-              PORT_5555_TCP="tcp://10.0.0.11:5555", PORT_5555_TCP_PROTO="tcp", PORT_5555_TCP_ADDR="10.0.0.11")  # fmt: skip
+    url = "tcp://10.0.0.11:5555"
+    load_with(SERVICE_HOST="10.0.0.11", SERVICE_PORT="5555", SERVICE_PORT_HTTP="5555", PORT=url)
+    load_with(PORT_5555_TCP=url, PORT_5555_TCP_PROTO="tcp", PORT_5555_TCP_PORT="5555", PORT_5555_TCP_ADDR="10.0.0.11")
 
 
 def test_the_others_that_are_wrong_are_named_too(load_with) -> None:  # type: ignore[no-untyped-def]
