@@ -32,6 +32,10 @@ TELL_SECONDS: Final = 3600.0
 DEAD_AFTER_SECONDS: Final = 20.0
 """An owner that has no beat for so long, while this worker's own went on, is taken to be gone."""
 
+QUIET_SECONDS: Final = 2.5 * BEAT_SECONDS
+"""A pulse that goes on is the better witness: for so long it must be still before a missing process is believed. Two
+machines that were copied while they ran have one boot id."""
+
 GONE_SECONDS: Final = 5.0
 """For which a stop waits until its children, which were told to end, have ended."""
 
@@ -274,6 +278,7 @@ class Pulse:
             seen = self._seen.get(name)
             if seen is None or seen[0] != beat:
                 self._seen[name] = (beat, now)
-            if now - self._seen[name][1] > DEAD_AFTER_SECONDS or owner.gone(name, self.space):
+            quiet = now - self._seen[name][1]
+            if quiet > DEAD_AFTER_SECONDS or (quiet >= QUIET_SECONDS and owner.gone(name, self.space)):
                 silent.append(name)
         return silent

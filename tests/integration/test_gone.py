@@ -14,7 +14,7 @@ import pytest
 from mailworker import giveback, machine, owner, watcher
 from mailworker.giveback import release_the_gone
 from mailworker.spool import Spool, Views
-from tests.conftest import RedisServer
+from tests.conftest import RedisServer, settings_for, until
 
 HERE = machine.space()
 
@@ -113,10 +113,30 @@ def test_a_pulse_does_not_look_for_another_machine_s_processes_here(
     assert state(views) == "leased"
 
 
-def test_a_pulse_releases_at_once_whom_its_own_machine_has_lost(spool: Spool, views: Views, ended: int) -> None:
+def test_a_pulse_releases_whom_its_own_machine_has_lost(
+    spool: Spool, views: Views, ended: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "QUIET_SECONDS", 0.2)
     owned(spool, name(ended, started="77"))
-    watcher.Pulse(spool, owner.name_worker("another-name"), lambda: 1)._beat(0)
-    assert state(views) == "queued"
+    pulse = watcher.Pulse(spool, owner.name_worker("another-name"), lambda: 1)
+    pulse._beat(0)
+    assert state(views) == "leased"
+    until(lambda: pulse._beat(0) and state(views) == "queued", 5, "the release")
+
+
+def test_a_pulse_that_goes_on_is_believed_more_than_a_missing_process(
+    spool: Spool, views: Views, ended: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on machines that were copied while they ran."""
+    monkeypatch.setattr(watcher, "QUIET_SECONDS", 0.2)
+    twin = name(ended, started="77")
+    owned(spool, twin)
+    pulse = watcher.Pulse(spool, owner.name_worker("one-host"), lambda: 1)
+    for _ in range(5):
+        spool.beat(twin, 1, [f"{twin}/{ended}.0"])
+        pulse._beat(0)
+        time.sleep(0.1)
+    assert state(views) == "leased"
 
 
 def test_a_pulse_leaves_its_own_living_children_alone_and_releases_the_dead(
@@ -130,3 +150,17 @@ def test_a_pulse_leaves_its_own_living_children_alone_and_releases_the_dead(
     watcher.Pulse(spool, mine, lambda: 1)._beat(0)
     states = views.status()["states"]
     assert (states["leased"], states["queued"]) == (1, 1)
+
+
+def test_in_every_worker_the_pulse_and_the_release_outlast_the_pool() -> None:
+    """Celery stops steps in the reverse of an order that it makes from a set."""
+    code = """
+from mailworker import app
+for _ in range(5):
+    names = [step.name for step in app.Worker(concurrency=1, quiet=True).steps]
+    assert names[0] == "mailworker.watcher.Closing", names
+    assert names.index("celery.worker.components.Pool") < names.index("mailworker.watcher.Watcher"), names
+"""
+    environment = settings_for("redis://127.0.0.1:1/0", "smtp://127.0.0.1:1")
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
