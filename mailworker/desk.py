@@ -38,6 +38,10 @@ class Line:
         """A connection ready for MAIL. Raises `SmtpError`."""
         if self._connection is not None and not self._connection.reusable():
             self.drop()
+        if self._connection is not None and not self._connection.answers():
+            # What ended it is no lesson about the relay: something on the way has forgotten it.
+            self._connection.close(polite=False)
+            self._connection = None
         if self._connection is None:
             self._connection = open_connection(self._as_known())
         return self._connection

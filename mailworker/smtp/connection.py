@@ -32,6 +32,12 @@ SILENT: Final = 7
 """Seconds without a greeting, on port 465 and on others, after which it is looked at whether the relay waits for TLS.
 Postfix's postscreen greets after 6."""
 
+FORGOTTEN: Final = 2
+"""Seconds of idleness after which a connection is asked for an answer before it is used: one round trip."""
+
+SOON: Final = 0.8
+"""Seconds for that answer."""
+
 
 class Connection:
     """One session with a relay, greeted and logged in, ready for MAIL. Made by `open_connection`."""
@@ -59,6 +65,8 @@ class Connection:
         self.kinds = Kinds()
         self.patience = relay.deadlines.reply
         """Seconds for the reply to a command."""
+        self.pace = 0.0
+        """Seconds that the relay took for its answer to EHLO."""
         self.good_bye = False
         self.used_at = time.monotonic()
         self.broken = False
@@ -88,6 +96,20 @@ class Connection:
             and time.monotonic() - self.used_at < self.relay.idle
             and not self.replies.stale()
         )
+
+    def answers(self) -> bool:
+        """False where the connection was idle for a while and something on the way has forgotten it meanwhile: found
+        out before any mail is trusted to it, and soon. A relay that is only slow gets a new connection."""
+        if time.monotonic() - self.used_at < FORGOTTEN:
+            return True
+        self.patience = max(SOON, 2 * self.pace)
+        try:
+            return self.command("NOOP", "MAIL").code < 500 and not self.replies.waiting()
+        except SmtpError:
+            return False
+        finally:
+            self.patience = self.relay.deadlines.reply
+            self.used_at = time.monotonic()
 
     def write(self, parts: Sequence[bytes], phase: str, seconds: float) -> None:
         """All parts within the deadline, taking in replies meanwhile: neither side ever waits for the other to read
@@ -276,7 +298,9 @@ def _expect(reply: Reply, phase: str, configuration: bool = False) -> Reply:
 
 def _hello(connection: Connection) -> None:
     name = connection.relay.helo or _own_name(connection.sock)
+    begun = time.monotonic()
     reply = connection.command(f"EHLO {name}", "EHLO")
+    connection.pace = time.monotonic() - begun
     if reply.code in (500, 502, 504):
         connection.extensions = {}
         _expect(connection.command(f"HELO {name}", "HELO"), "HELO")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
@@ -13,6 +15,14 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from ..sentinel import sentinels
+
+FORGOTTEN: Final = 2
+"""Seconds of idleness after which a connection is asked for an answer before it is used."""
+
+SOON: Final = 1
+"""Seconds for that answer. What lies between (NAT, a load balancer) forgets idle connections and tells nobody."""
+
+_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
 def connect(url: str, timeout: float = 10) -> redis.Redis:
@@ -25,17 +35,45 @@ def connect(url: str, timeout: float = 10) -> redis.Redis:
         "socket_timeout": timeout,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
-        "health_check_interval": 30,
+        "health_check_interval": FORGOTTEN,
         "retry": Retry(NoBackoff(), 0),
     }
     behind = sentinels(url)
     if behind is None:
-        return redis.Redis.from_url(url, **options)
+        return _impatient(redis.Redis.from_url(url, **options))
     sentinel: Any = Sentinel  # redis-py has no types for it
     finder = sentinel(behind.hosts, sentinel_kwargs={"socket_timeout": 2, "socket_connect_timeout": 2}, **options)
     login = {"username": behind.user or None, "password": behind.password or None, "ssl": behind.tls}
     client: redis.Redis = finder.master_for(behind.master, db=behind.database, **login)
+    return _impatient(client)
+
+
+def _impatient(client: redis.Redis) -> redis.Redis:
+    """A connection that was idle and does not answer soon is replaced, and the command goes over the new one."""
+    pool: Any = client.connection_pool
+    kind: Any = pool.connection_class
+    if issubclass(kind, redis.Connection):
+        numbers = {getattr(socket, name): value for name, value in _KEEP_ALIVE.items() if hasattr(socket, name)}
+        pool.connection_kwargs.setdefault("socket_keepalive_options", numbers)
+    pool.connection_class = type(kind.__name__, (_Impatient, kind), {})
     return client
+
+
+class _Impatient:
+    """To be mixed into a connection class of redis-py, whose own check waits as long as for any other answer, and
+    then fails the command."""
+
+    def check_health(self) -> None:
+        connection: Any = self
+        if time.monotonic() <= connection.next_health_check:
+            return
+        try:
+            connection._sock.settimeout(SOON)
+            connection._send_ping()
+            connection._sock.settimeout(connection.socket_timeout)
+        except (redis.RedisError, OSError):
+            connection.disconnect()
+            connection.connect()
 
 
 class Caller:
