@@ -25,7 +25,6 @@ from .smtp_client import Journal, mails, relay_of
 from .smtp_server import Session, SmtpServer
 from .test_smtp_session import ids
 
-
 connect_module = sys.modules["mailworker.spool.connect"]  # the package has a function of that name
 
 
