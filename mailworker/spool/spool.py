@@ -223,11 +223,12 @@ class Spool:
 
     def in_hand(self, worker: str) -> int:
         """How many mails are in the hands of this worker's children."""
-        owners = self._with_patience(lambda: self._call("HKEYS", f"{self.prefix}owners"), repeat=True)
-        mine = [f"{self.prefix}lease:{name.decode()}" for name in owners if name.decode().startswith(worker + "/")]
+        flat = self._with_patience(lambda: self._call("HGETALL", f"{self.prefix}owners"), repeat=True)
+        mine = [name.decode() for name in flat[::2] if name.decode().startswith(worker + "/")]
         if not mine:
             return 0
-        return sum(self._with_patience(lambda: self._call.many([("SCARD", key) for key in mine]), repeat=True))
+        commands = [("SMEMBERS", f"{self.prefix}lease:{name}") for name in mine]
+        return sum(map(len, self._with_patience(lambda: self._call.many(commands), repeat=True)))
 
     def listen(self, queue: str, seconds: float, outside: Callable[[], AbstractContextManager[None]]) -> None:
         """Returns when the list has an entry, or after these seconds; takes none. The waiting itself, which is but a
