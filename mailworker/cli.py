@@ -51,7 +51,8 @@ def status(as_json: bool) -> None:
         sys.exit(finding.code)
     click.echo(one_line(finding.sentence))
     for queue, length in report["lists"].items():
-        click.echo(f"{queue:<24}{length:>10} waiting in the list")
+        told = f"{length:>10} waiting in the list" if length is not None else f"{'?':>10} this key is no list"
+        click.echo(f"{one_line(queue):<24}{told}")
     for state, number in report["states"].items():
         click.echo(f"{state:<24}{number:>10}")
     totals = report["totals"]

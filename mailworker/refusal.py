@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import redis
 from redis import exceptions
@@ -83,3 +84,16 @@ def _text(error: BaseException) -> str:
     if "of pipeline caused error: " in text:  # redis-py puts the command before it
         text = text.partition("of pipeline caused error: ")[2]
     return text.partition(", with args beginning with")[0]
+
+
+def refuses(info: Mapping[str, Any]) -> str:
+    """The code with which this Redis refuses writes by what its INFO says, or ''."""
+    if info.get("role") == "slave" and str(info.get("slave_read_only", 1)) == "1":
+        return "READONLY"
+    if info.get("min_slaves_good_slaves") == 0:  # told only where min-replicas-to-write is set
+        return "NOREPLICAS"
+    if "err" in (info.get("rdb_last_bgsave_status"), info.get("aof_last_write_status")):
+        return "MISCONF"
+    most, policy = int(info.get("maxmemory", 0)), info.get("maxmemory_policy")
+    used = int(info.get("used_memory", 0)) - int(info.get("mem_not_counted_for_evict", 0))
+    return "OOM" if most and policy == "noeviction" and used >= 0.99 * most else ""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from .refusal import ADVICE
+
 GOOD: Final = 0
 PROBLEM: Final = 1
 """Something is wrong that a person has to mend."""
@@ -47,7 +49,13 @@ def remedy(error: str) -> str:
 
 def judge(report: Mapping[str, Any]) -> Finding:
     """The first thing that is wrong in what `Views.status` returns, or that mail flows."""
-    return _workers(report) or _relay(report["relay"], _waiting(report)) or _backlog(report) or _good(report)
+    return (
+        _redis(report)
+        or _workers(report)
+        or _relay(report["relay"], _waiting(report))
+        or _backlog(report)
+        or _good(report)
+    )
 
 
 def relay_line(relay: Mapping[str, Any]) -> str:
@@ -73,6 +81,15 @@ def span(seconds: float) -> str:
         if seconds >= 2 * unit:
             return f"{seconds / unit:.0f} {name}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def _redis(report: Mapping[str, Any]) -> Finding | None:
+    if code := report["refuses"]:
+        return Finding(ADVICE[code], PROBLEM)
+    strange = [queue for queue, length in report["lists"].items() if length is None]
+    if strange:
+        return Finding(f"{strange[0]} in Redis is no list: rename that key, or mend MAILWORKER_LEGACY_QUEUES", PROBLEM)
+    return None
 
 
 def _workers(report: Mapping[str, Any]) -> Finding | None:

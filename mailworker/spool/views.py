@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import redis
 
+from ..refusal import refuses
 from .spool import translated
 
 STATES: Final = ("queued", "leased", "committing", "deferred", "failed", "held")
@@ -56,20 +57,23 @@ class Views:
         self.prefix = prefix
 
     def status(self) -> dict[str, Any]:
-        """The lists' lengths, mails by state, totals since ever, the relay, and the pool children of each worker that
-        is alive. `silent` are those not heard of for ten seconds; `heard_seconds` is when, None where nobody can tell;
-        `stands_seconds` is how long no mail moved although some wait."""
+        """The lists' lengths (None where the key is no list), with which code Redis refuses writes, mails by state,
+        totals since ever, the relay, and the pool children of each worker that is alive. `silent` are those not heard
+        of for ten seconds; `heard_seconds` is when, None where nobody can tell; `stands_seconds` is how long no mail
+        moved although some wait."""
         try:
             counts = self._hash("counts")
             relay = self._hash("relay")
             pools = self._hash("pools")
-            waiting = {queue: int(self.client.llen(queue)) for queue in self.queues}
+            waiting = {queue: self._length(queue) for queue in self.queues}
+            refuses = self._refuses()
             heard, now = self._heard()
         except redis.RedisError as error:
             raise translated(error) from error
         ages = {name: _age(heard.get(name), now) for name in pools}
         return {
             "lists": waiting,
+            "refuses": refuses,
             "states": {state: int(counts.get(state, 0)) for state in STATES},
             "totals": {total: int(counts.get("total:" + total, 0)) for total in TOTALS},
             "relay": {
@@ -86,6 +90,23 @@ class Views:
             "heard_seconds": ages,
             "stands_seconds": _age(heard.get(" moved"), now),
         }
+
+    def _length(self, queue: str) -> int | None:
+        """None where the key holds something else than a list."""
+        try:
+            return int(self.client.llen(queue))
+        except redis.ResponseError as error:
+            if "WRONGTYPE" in str(error):
+                return None
+            raise
+
+    def _refuses(self) -> str:
+        """The code with which Redis refuses writes now, as far as INFO tells and may be asked: a full, failing, lonely
+        or read-only Redis may take no pulse, so that all workers look gone."""
+        try:
+            return refuses(self.client.info())
+        except redis.exceptions.NoPermissionError:
+            return ""
 
     def _heard(self) -> tuple[dict[str, str], float]:
         """When each worker was last heard of, and the time by the same clock, in ms. Without the right to see that,

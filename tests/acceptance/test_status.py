@@ -273,3 +273,32 @@ def test_a_user_of_redis_with_the_rights_of_before_sees_all_but_the_times(
 
 def status_of(server: RedisServer) -> dict[str, Any]:
     return Views(server.client(), [QUEUE], "mailworker:").status()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("maxmemory", "1mb"), "Redis is full"),
+        (("min-replicas-to-write", "1"), "fewer replicas"),
+        (("replicaof", "127.0.0.1 1"), "read-only replica"),
+    ],
+)
+def test_a_redis_that_takes_no_writes_is_named(
+    own_redis: RedisServer, workers: Workers, option: tuple[str, str], words: str
+) -> None:
+    workers.environment["MAILWORKER_REDIS_URL"] = own_redis.url
+    Spool(connect(own_redis.url), [QUEUE]).beat("w:1:2:abc", 5, ())
+    client = own_redis.client()
+    client.replicaof(*option[1].split()) if option[0] == "replicaof" else client.config_set(*option)
+    result = workers.run("mailworker", "status")
+    assert words in result.stdout.splitlines()[0], result.stderr
+    assert result.returncode == 1
+
+
+def test_a_list_that_is_something_else_is_named(spool: Spool, workers: Workers) -> None:
+    spool.beat("w:1:2:abc", 5, ())
+    spool.client.set(QUEUE, "x")
+    result = workers.run("mailworker", "status")
+    assert "queue:email in Redis is no list" in result.stdout.splitlines()[0]
+    assert "queue:email                      ? this key is no list" in result.stdout
+    assert result.returncode == 1

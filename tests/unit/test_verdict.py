@@ -10,6 +10,7 @@ from mailworker.verdict import judge, relay_line, remedy, span
 
 WELL: dict[str, Any] = {
     "lists": {"queue:email": 0},
+    "refuses": "",
     "states": dict.fromkeys(("queued", "leased", "committing", "deferred", "failed", "held"), 0),
     "relay": {
         "open": False, "failures": 0, "needs_operator": False, "last_error": "", "place": "", "down_seconds": None,
@@ -45,6 +46,11 @@ def with_states(**states: int) -> dict[str, Any]:
             ["mail.example.com:587", "12 min", "45 s", "user and password in MAILWORKER_SMTP_URL", "535", "retry-now"],
         ),
         ({"relay": AWAY}, 75, ["mail.example.com:587", "tried again by itself", "45 s", "Connection refused"]),
+        ({"refuses": "OOM", "workers": {}}, 1, ["Redis is full"]),
+        ({"refuses": "NOREPLICAS"}, 1, ["replicas"]),
+        ({"refuses": "READONLY"}, 1, ["read-only"]),
+        ({"refuses": "MISCONF"}, 1, ["cannot save"]),
+        ({"lists": {"queue:email": None}}, 1, ["queue:email in Redis is no list"]),
         ({"relay": FAILING}, 0, ["Mail flows"]),
         ({"relay": FAILING, "lists": {"queue:email": 7}}, 75, ["failed of late (2 in a row)", "connect: no"]),
         ({"relay": AWAY, "workers": {}, "silent": {"w": 99.0}}, 1, ["No worker is alive"]),
