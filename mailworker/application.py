@@ -7,7 +7,6 @@ run in a worker of ours and nowhere else.
 from __future__ import annotations
 
 import importlib.util
-import ssl
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -57,7 +56,7 @@ def create_app() -> Guest:
         app = Application(
             "mailworker", _put_the_site_on_top, include=["mailworker.tasks"], amqp="mailworker.privacy:PrivateAMQP"
         )
-        app.conf.update(broker_url=runtime.settings().celery_broker_url)
+        app.conf.update(broker_url=runtime.settings().broker.url)
         app.conf.update(_values(_PACKAGED))
         app.conf.update(names(runtime.settings().spool_prefix))
         _complete(app)
@@ -103,13 +102,13 @@ def _put_the_site_on_top(app: Guest) -> None:
 def _complete(app: Guest) -> None:
     """What the connection to the broker needs of our own settings, whoever wrote its other options."""
     needed: dict[str, Any] = dict(redis_keys(runtime.settings().spool_prefix))
-    if behind := runtime.settings().celery_sentinels:
-        needed["master_name"] = behind.master
-        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED} if behind.tls else False
+    broker = runtime.settings().broker
+    if broker.ssl:
+        app.conf.broker_use_ssl = dict(broker.ssl) | (app.conf.broker_use_ssl or {})
     elif str(app.conf["broker_url"]).startswith("rediss://") and not app.conf["broker_use_ssl"]:
-        # Without it kombu checks no certificate. What the URL says, as ?ssl_cert_reqs=…, goes on top.
-        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-    app.conf.broker_transport_options = needed | app.conf.broker_transport_options
+        # A site's own file named it. Without this kombu checks no certificate.
+        app.conf.broker_use_ssl = {"ssl_cert_reqs": "required"}
+    app.conf.broker_transport_options = needed | app.conf.broker_transport_options | broker.options
 
 
 def _values(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from pydantic import (
     BaseModel,
@@ -33,7 +33,8 @@ from .errors import SettingsError, Unsendable
 from .message import Limits
 from .quantities import choice, did_you_mean, flag, octets, seconds, whole
 from .retry import Policy
-from .sentinel import SENTINEL_SCHEMES, Sentinels, sentinels
+from .sentinel import SENTINEL_SCHEMES, sentinels
+from .server import Broker, broker, options_of, server
 from .smtp.relay import Deadlines, Relay, Security
 from .smtp.token import Tokens
 from .urls import check_login, host_of, scheme_of, split
@@ -52,7 +53,6 @@ _OTHER_BROKERS: Final = {
 }  # fmt: skip
 """What else Celery speaks, and the package that it needs for it."""
 
-_NUMBER: Final = re.compile(r"[0-9]{1,5}")
 _NAME_OF_A_LIST: Final = re.compile(r"[^\s\x00-\x1f\x7f;|\"'\[\]{}]+")
 _HELO: Final = re.compile(r"[A-Za-z0-9.:\[\]-]*")
 _SPOOL_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]+")
@@ -257,21 +257,14 @@ class Settings(BaseModel):
     def retries(self) -> Policy:
         return Policy(delays=self.retry_delays, max_age=self.max_age)
 
-    @property
-    def celery_broker_url(self) -> str:
+    @cached_property
+    def broker(self) -> Broker:
         """What Celery connects to: `broker_url`, or the spool's Redis."""
-        url = (self.broker_url or self.redis_url).get_secret_value()
-        behind = sentinels(url)
-        if behind:
-            return behind.broker_url
-        if url.startswith("unix://"):  # as kombu writes it
-            return "redis+socket://" + url.removeprefix("unix://").replace("?db=", "?virtual_host=")
-        return url
+        return broker((self.broker_url or self.redis_url).get_secret_value())
 
     @property
-    def celery_sentinels(self) -> Sentinels | None:
-        """Where the broker is behind Sentinel: what Celery's URL cannot tell, the master's name and TLS."""
-        return sentinels((self.broker_url or self.redis_url).get_secret_value())
+    def celery_broker_url(self) -> str:
+        return self.broker.url
 
 
 def _check_port(security: Security, port: int | None) -> None:
@@ -284,6 +277,8 @@ def _check_port(security: Security, port: int | None) -> None:
 
 def _check_broker(url: str) -> None:
     scheme = url.partition("://")[0].lower()
+    if scheme == "redis+socket":
+        server(url)
     package = _OTHER_BROKERS.get("sqla" if scheme.startswith(("sqla+", "sqlalchemy+")) else scheme)
     if package and find_spec(package) is None:
         raise ValueError(f"{scheme}:// needs the Python package {package}, which is not installed")
@@ -299,17 +294,14 @@ def _check_redis(url: str) -> None:
     if scheme_of(url, _REDIS) in SENTINEL_SCHEMES:
         check_login(url)
         sentinels(url)
+        options_of(url)
         return
     parts = split(url, _REDIS)
-    database = parse_qs(parts.query).get("db", [""])[-1]
-    if parts.scheme == "unix":
-        if not parts.path.strip("/"):
-            raise ValueError("has no path of a socket")
-    else:
+    if parts.scheme != "unix":
         host_of(parts)
-        database = database or parts.path.strip("/")
-    if database and not _NUMBER.fullmatch(database):
-        raise ValueError("the database must be a number")
+    elif not parts.path.strip("/"):
+        raise ValueError("has no path of a socket")
+    server(url)
 
 
 def load() -> Settings:

@@ -15,6 +15,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from ..sentinel import sentinels
+from ..server import Server, options_of, server
 
 FORGOTTEN: Final = 2
 """Seconds of idleness after which a connection is asked for an answer before it is used."""
@@ -39,8 +40,9 @@ def connect(url: str, timeout: float = 10) -> redis.Redis:
         "retry": Retry(NoBackoff(), 0),
     }
     behind = sentinels(url)
+    options |= options_of(url)
     if behind is None:
-        return _impatient(redis.Redis.from_url(url, **options))
+        return _impatient(_connect(server(url), options))
     sentinel: Any = Sentinel  # redis-py has no types for it
     finder = sentinel(behind.hosts, sentinel_kwargs={"socket_timeout": 2, "socket_connect_timeout": 2}, **options)
     login = {"username": behind.user or None, "password": behind.password or None, "ssl": behind.tls}
@@ -54,7 +56,7 @@ def _impatient(client: redis.Redis) -> redis.Redis:
     kind: Any = pool.connection_class
     if issubclass(kind, redis.Connection):
         numbers = {getattr(socket, name): value for name, value in _KEEP_ALIVE.items() if hasattr(socket, name)}
-        pool.connection_kwargs.setdefault("socket_keepalive_options", numbers)
+        pool.connection_kwargs["socket_keepalive_options"] = numbers
     pool.connection_class = type(kind.__name__, (_Impatient, kind), {})
     return client
 
@@ -74,6 +76,13 @@ class _Impatient:
         except (redis.RedisError, OSError):
             connection.disconnect()
             connection.connect()
+
+
+def _connect(place: Server, options: dict[str, Any]) -> redis.Redis:
+    options |= {"db": place.database, "username": place.user or None, "password": place.password or None}
+    if place.path:
+        return redis.Redis(unix_socket_path=place.path, **options)
+    return redis.Redis(host=place.host, port=place.port, ssl=place.tls, **options)
 
 
 class Caller:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-_FOLDER = Path(__file__).parent.parent / "data" / "tls"
+FOLDER = Path(__file__).parent.parent / "data" / "tls"
 
-CA = str(_FOLDER / "ca.pem")
+CA = str(FOLDER / "ca.pem")
 
 
 def server_context(name: str) -> ssl.SSLContext:
     """For a server that shows the certificate of this name: good, other-host or expired."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(_FOLDER / f"{name}.pem")
+    context.load_cert_chain(FOLDER / f"{name}.pem")
     return context
