@@ -13,6 +13,7 @@ from kombu.transport import redis as stock
 from mailworker import transport
 from mailworker.transport import Connection
 from tests.conftest import RedisServer
+from tests.integration.certificates import CA
 
 
 def test_a_channel_keeps_its_client_as_long_as_its_connections(redis_server: RedisServer) -> None:
@@ -52,9 +53,9 @@ def test_each_kind_of_redis_has_the_repairs_and_keeps_them_at_a_failover(url: st
 @pytest.mark.parametrize(
     ("url", "wanted"),
     [
-        ("rediss://127.0.0.1:1/0", "{'ssl_cert_reqs': <VerifyMode.CERT_REQUIRED: 2>}"),
-        ("rediss://127.0.0.1:1/0?ssl_ca_certs=/ca.pem", "{'ssl_ca_certs': '/ca.pem'}"),  # redis-py requires one, then
-        ("rediss://127.0.0.1:1/0?ssl_cert_reqs=none", "{'ssl_cert_reqs': <VerifyMode.CERT_NONE: 0>}"),
+        ("rediss://127.0.0.1:1/0", "{'ssl_cert_reqs': 'required'}"),
+        (f"rediss://127.0.0.1:1/0?ssl_ca_certs={CA}", f"{{'ssl_cert_reqs': 'required', 'ssl_ca_certs': '{CA}'}}"),
+        ("rediss://127.0.0.1:1/0?ssl_cert_reqs=none", "{'ssl_cert_reqs': 'none'}"),
         ("redis://127.0.0.1:1/0", "False"),
     ],
 )
