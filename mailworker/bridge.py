@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from .spool import Claim, Spool
 
 MOST: Final = 1000
 SECONDS: Final = 2.0
 """A run ends after this time and has itself rung again, so that a stop never waits for it."""
+
+_TOKEN: Final = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,20 @@ def run(
     except Exception:
         # Whether the claim ran or not: what it took is due now, and the ring is free.
         spool.release(owner, died=False)
-        spool.release(token, died=False)
+        give_back(spool, token)
         raise
     spool.release(owner, died=False)
     return Rest()
+
+
+def give_back(spool: Spool, token: Any) -> None:
+    """Frees the ring of a bridge that never came to claim. Raises `SpoolError`.
+
+    A bridge that has itself rung again has its owner's name for a token, and that owner may have mails in hand by now:
+    its ring ends by itself, or with the owner. The same for whatever somebody else wrote into such a message.
+    """
+    if isinstance(token, str) and _TOKEN.fullmatch(token):
+        spool.release(token, died=False)
 
 
 def doorbells(claim: Claim, batch: int) -> Iterator[list[str]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 
-from . import runtime
+from . import bridge, runtime
 from .errors import SpoolError
 
 logger = logging.getLogger(__name__)
@@ -25,12 +25,14 @@ def wake(name: str, task_id: str, arguments: Sequence[Any], keywords: Mapping[st
         return
     try:
         if name == "mailworker.deliver":
-            runtime.spool().wake(arguments[0])
+            runtime.spool().wake([mail_id for mail_id in arguments[0] if isinstance(mail_id, str)])
         elif name == "mailworker.send_email":
             if keywords:  # sent by name: the mail was in the message alone
                 runtime.spool().put(task_id, json.dumps(keywords).encode("utf-8"), keyed=True)
             runtime.spool().wake([task_id])
         elif name == "mailworker.bridge":
-            runtime.spool().release(arguments[0], died=False)  # the ring, if it never came to claim
+            bridge.give_back(runtime.spool(), arguments[0] if arguments else "")
+    except (IndexError, TypeError):
+        logger.warning("a message to %s that none of ours wrote ended a pool child", name)
     except SpoolError as failure:
         logger.warning("%s; the lost doorbell is rung again later", failure)

@@ -81,6 +81,7 @@ class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
         # Whoever sent it: no doorbell expires, waits in a worker, or ends a child that has a mail in hand.
         headers = options["headers"]
         headers = {**headers, "mail_eta": headers.get("eta"), "eta": None, "expires": None, "timelimit": (None, None)}
+        headers["shadow"] = None  # a name that the log and Flower would show
         super().__init__(*args, **(options | {"headers": headers}))
         if self.type not in DOORBELLS:
             self._argsrepr = shown(self.args)

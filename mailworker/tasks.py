@@ -199,7 +199,7 @@ def bridge(self: Task, token: str) -> None:
     if not _for_this_site(self) or not isinstance(token, str) or not token:
         return
     if runtime.stopping():
-        runtime.spool().release(token, died=False)  # the ring is another worker's now
+        bridging.give_back(runtime.spool(), token)  # the ring is another worker's now
         return
     with runtime.desks().sit() as desk:
         rest = bridging.run(runtime.spool(), desk.owner, token, _ring_for, runtime.stopping)
