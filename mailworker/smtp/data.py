@@ -227,6 +227,7 @@ class _OneByOne:
         """Raises `_BadGroup` where it is the group that the relay does not bear, as far as one can know."""
         connection = self.connection
         proven = shape in connection.proven
+        enough = bool(connection.proven) and shape != "dot"  # it bears some groups: 421 means what it says
         if not proven:
             connection.patience = min(connection.relay.deadlines.reply, HASTY)
         try:
@@ -243,7 +244,7 @@ class _OneByOne:
         except SmtpError as error:
             if says_pipelining(error.text):
                 raise _BadGroup(said=True) from error
-            if not proven and not error.configuration:
+            if not proven and not error.configuration and not (enough and error.code == 421):
                 late = error.code == 0 and not connection.ended_by_relay and error.phase != "MAIL"
                 raise _BadGroup(said=late or error.code >= 500) from error
             raise
@@ -251,7 +252,7 @@ class _OneByOne:
             connection.patience = connection.relay.deadlines.reply
         if any(map(blames_the_group, (*opening.recipients, *([opening.data] if opening.data else [])))):
             raise _BadGroup(said=True)
-        if connection.good_bye and not proven and len(opening.recipients) == 1:
+        if connection.good_bye and not proven and not enough and len(opening.recipients) == 1:
             raise _BadGroup(said=False)
         return opening
 
