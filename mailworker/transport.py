@@ -43,9 +43,6 @@ _PATIENCE: Final = 0.02
 """Seconds until a consumer that may not have more messages looks whether it now may."""
 
 
-_NOTHING: Final = "_kombu.binding:nothing"
-"""A key that is never there, of a name that each user of the broker may write to."""
-
 _WHEN_FULL: Final = """
 redis.call('DEL', ARGV[1])
 local at = 2
@@ -202,10 +199,14 @@ class KeptClient(stock.Channel):
             client = self._kept_client = _without_transactions(super()._create_client())
         return client
 
+    def _nothing(self) -> str:
+        """A key that is never there, of a name that each user of the broker may write to."""
+        return str(self.keyprefix_queue % "nothing")
+
     def when_full(self, commands: Sequence[Command]) -> None:
         """Runs these though memory is full. The second word of each is its key. Raises what Redis says."""
         prefix = self.global_keyprefix
-        parts: list[Any] = [prefix + _NOTHING]
+        parts: list[Any] = [prefix + self._nothing()]
         for name, key, *rest in commands:
             parts += [len(rest) + 2, name, prefix + key, *rest]
         client = redis.Redis(connection_pool=self.pool)
@@ -218,7 +219,7 @@ class KeptClient(stock.Channel):
         """Raises what Redis says where it takes none. One that is full takes this one."""
         with self.conn_or_acquire() as client:
             try:
-                client.delete(_NOTHING)
+                client.delete(self._nothing())
             except redis.exceptions.NoPermissionError:  # on this command or key alone, maybe
                 return
 
