@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from . import machine, owner, refusal, runtime
 from .errors import SpoolError
 from .forks import gate
 from .greeting import greet
-from .spool import Spool
+from .spool import Spool, token_of
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +196,7 @@ class Listener:
         """Rings, listens or neither; returns the seconds to pause before the next look."""
         if runtime.stopping():
             return BEAT_SECONDS
-        token = secrets.token_hex(8)
+        token = token_of(runtime.worker_name())
         look = self.spool.ring(token)
         if look.rung:
             self.ring(token)

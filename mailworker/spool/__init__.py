@@ -5,7 +5,7 @@ and its place in `due` never disagree.
 """
 
 from .connect import connect
-from .spool import Claim, Record, Ring, Spool, Taken
+from .spool import Claim, Record, Ring, Spool, Taken, token_of
 from .views import DeadLetter, Views, Waiting
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "Views",
     "Waiting",
     "connect",
+    "token_of",
 ]

@@ -10,15 +10,19 @@ local held = redis.call('GET', RING)
 if token ~= '' and held ~= token and held ~= owner then return {{}, {}, size, 0, 0, {}} end
 if ARGV[9] == '1' then run_when_full() end
 redis.call('SET', RING, owner, 'PX', 10000)
-redis.call('DEL', lease_key(owner))
-if relay_closed_for() > 0 then return {{}, {}, size, 1, 0, {}} end
+leave(owner, policy)
+local function nothing()
+  write_counts()
+  return {{}, {}, size, 1, 0, told}
+end
+if relay_closed_for() > 0 then return nothing() end
 -- The breaker is half open: one mail finds out.
 local half_open = redis.call('HEXISTS', RELAY, 'open_until') == 1
 if half_open then most = 1 end
 
 redis.call('ZREMRANGEBYSCORE', RUNG, '-inf', now)
 most = math.min(most, size * batch * 2 - rung())
-if most <= 0 then return {{}, {}, size, 1, 0, {}} end
+if most <= 0 then return nothing() end
 
 local ids, alone, scores = {}, {}, {}
 local function ring(id, suspect)
@@ -115,7 +119,7 @@ if #scores > 0 then
   for i = 2, #scores, 2 do all[#all + 1] = scores[i] end
   for i = 1, #scores, 1000 do redis.call('ZADD', DUE, unpack(scores, i, math.min(i + 999, #scores))) end
   for i = 1, #scores, 1000 do redis.call('ZADD', RUNG, unpack(scores, i, math.min(i + 999, #scores))) end
-  for i = 1, #all, 1000 do redis.call('SADD', lease_key(owner), unpack(all, i, math.min(i + 999, #all))) end
+  for i = 1, #all, 1000 do redis.call('SADD', claim_key(owner), unpack(all, i, math.min(i + 999, #all))) end
   redis.call('HINCRBY', OWNERS, owner, 1)
 end
 write_counts()

@@ -3,7 +3,11 @@
 local P = '@PREFIX@'
 local DUE, COUNTS, DEAD, OWNERS, POOLS = P .. 'due', P .. 'counts', P .. 'dead', P .. 'owners', P .. 'pools'
 local RING, RELAY, PROBE, SEQUENCE = P .. 'ring', P .. 'relay', P .. 'probe', P .. 'sequence'
-local HEARD = P .. 'heard'
+local HEARD, LATE = P .. 'heard', P .. 'late'
+-- Each call has a number of its own, as the last argument. A call whose answer was not waited for is called off before
+-- its caller goes on (calloff.lua): a copy of it that arrives after that, from a socket that was closed, does nothing.
+local call = table.remove(ARGV)
+if redis.call('ZSCORE', LATE, call) then return redis.error_reply('LATE this call was called off') end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -12,7 +16,9 @@ local function mail_key(id) return P .. 'mail:' .. id end
 -- sees it, which would copy it eight times. The child reads it when its turn comes.
 local LARGE = 8192
 local function payload_key(id) return P .. 'payload:' .. id end
+-- What an owner took, and what its bridge claimed and has not rung for yet.
 local function lease_key(owner) return P .. 'lease:' .. owner end
+local function claim_key(owner) return P .. 'claim:' .. owner end
 
 -- The field of the record, and its value.
 local function store(id, payload)
@@ -108,6 +114,18 @@ local function abandon(id, died, in_doubt_policy)
   redis.call('HDEL', mail_key(id), 'owner', 'alone')
   redis.call('ZADD', DUE, now, id)
 end
+
+-- The owner begins something new: what it took and did not end, because the answer never reached it, goes back now.
+local function leave(owner, policy)
+  for _, id in ipairs(redis.call('SMEMBERS', lease_key(owner))) do
+    if redis.call('HGET', mail_key(id), 'owner') == owner then abandon(id, false, policy) end
+  end
+  redis.call('DEL', lease_key(owner), claim_key(owner))
+end
+
+-- The ring's holder is a bridge's owner, or the token of one who rings: its owner, a blank and a number.
+local RING_MS = 5000
+local function belongs(holder, owner) return holder and (holder == owner or holder:sub(1, #owner + 1) == owner .. ' ') end
 
 local function pool_size()
   local size = 0

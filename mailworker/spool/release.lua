@@ -3,18 +3,18 @@
 run_when_full()
 local owner = ARGV[1]
 local released = 0
-for _, id in ipairs(redis.call('SMEMBERS', lease_key(owner))) do
+for _, id in ipairs(redis.call('SUNION', lease_key(owner), claim_key(owner))) do
   local record = redis.call('HMGET', mail_key(id), 'state', 'owner')
   if record[2] == owner or (record[1] == 'queued' and not record[2]) then
     abandon(id, ARGV[2] == '1', ARGV[3])
     released = released + 1
   end
 end
-redis.call('DEL', lease_key(owner))
+redis.call('DEL', lease_key(owner), claim_key(owner))
 redis.call('HDEL', OWNERS, owner)
 redis.call('HDEL', POOLS, owner)
 redis.call('HDEL', HEARD, owner)
-if redis.call('GET', RING) == owner then redis.call('DEL', RING) end
+if belongs(redis.call('GET', RING), owner) then redis.call('DEL', RING) end
 if redis.call('GET', PROBE) == owner then redis.call('DEL', PROBE) end
 write_counts()
 return {released, told}

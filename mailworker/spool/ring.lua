@@ -4,7 +4,7 @@ local closed = relay_closed_for()
 if closed > 0 then return {0, closed, 0} end
 if work(KEYS, tonumber(ARGV[2])) then
   run_when_full()
-  if redis.call('SET', RING, ARGV[1], 'NX', 'PX', 10000) then return {1, 0, 0} end
+  if redis.call('SET', RING, ARGV[1], 'NX', 'PX', RING_MS) then return {1, 0, 0} end
   -- The answer to this very call was lost, and it is asked again.
   if redis.call('GET', RING) == ARGV[1] then return {1, 0, 0} end
   return {0, -1, 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ KEEP_SENT_SECONDS: Final = 86_400
 _DETAIL: Final = 1000
 _SCRIPTS: Final = (
     "beat",
+    "calloff",
     "claim",
     "drop",
     "giveback",
@@ -121,6 +123,8 @@ class Spool:
     ) -> None:  # fmt: skip
         self.client = client
         self._call = Caller(client)
+        self._lost: dict[bytes, None] = {}
+        """The numbers of calls whose answers were lost, to be called off before the next call."""
         self.queues = list(queues)
         self.prefix = prefix
         self.batch = batch
@@ -175,7 +179,7 @@ class Spool:
     # A pool child's work.
 
     def take(self, owner: str, ids: Sequence[str]) -> Taken:
-        token = secrets.token_hex(8)
+        token = token_of(owner)
         arguments = (owner, LEASE_MS, self.largest, self.in_doubt, self.batch, token, *ids)
         records, ring, down, now, closed, told = self._run("take", self.queues, *arguments)
         given_up(_texts(told))
@@ -297,17 +301,36 @@ class Spool:
         return bool(self._run("relay", (), "up")[2])
 
     def _run(self, name: str, keys: Sequence[str], *arguments: Any, repeat: bool = True) -> Any:
-        """Runs a script; where that is harmless, once more if the connection was lost."""
-        text, digest = self._scripts[name]
-        call: Callable[..., Any] = self._call if repeat else self.client.execute_command
+        """Runs a script; where that is harmless, once more if the connection was lost.
+
+        What was lost may still arrive, minutes later: before anything else is run, it is called off.
+        """
 
         def run() -> Any:
-            try:
-                return call("EVALSHA", digest, len(keys), *keys, *arguments)
-            except redis.exceptions.NoScriptError:
-                return call("EVAL", text, len(keys), *keys, *arguments)
+            if self._lost:
+                lost = list(self._lost)
+                self._evaluate("calloff", (), *lost)
+                for number in lost:
+                    self._lost.pop(number, None)
+            return self._evaluate(name, keys, *arguments, kept=repeat)
 
         return self._with_patience(run, repeat)
+
+    def _evaluate(self, name: str, keys: Sequence[str], *arguments: Any, kept: bool = True) -> Any:
+        text, digest = self._scripts[name]
+        call: Callable[..., Any] = self._call if kept else self.client.execute_command
+        number = os.urandom(9)
+        try:
+            try:
+                return call("EVALSHA", digest, len(keys), *keys, *arguments, number)
+            except redis.exceptions.NoScriptError:
+                return call("EVAL", text, len(keys), *keys, *arguments, number)
+        except redis.ResponseError:
+            raise
+        except BaseException:  # a time limit, too
+            if name != "calloff":
+                self._lost[number] = None
+            raise
 
     def _with_patience(self, run: Callable[[], Any], repeat: bool) -> Any:
         for last in (not repeat, True):
@@ -323,6 +346,11 @@ class Spool:
                     self.client.connection_pool.disconnect()
                 raise translated(error) from error
         raise AssertionError("unreachable")
+
+
+def token_of(owner: str) -> str:
+    """A new token to ring the bridge with. It is free again when its owner is released."""
+    return f"{owner} {secrets.token_hex(8)}"
 
 
 def translated(error: redis.RedisError) -> SpoolError:

@@ -22,7 +22,10 @@ for i = at + 1, at + tonumber(ARGV[at]) do
     end
   end
 end
-if #gone > 0 then redis.call('ZREM', DUE, unpack(gone)) end
+if #gone > 0 then
+  redis.call('ZREM', DUE, unpack(gone))
+  redis.call('SREM', lease_key(owner), unpack(gone))
+end
 at = at + tonumber(ARGV[at]) + 1
 
 local go = {}
@@ -63,6 +66,7 @@ local function settle(outcome)
   local record = redis.call('HMGET', mail_key(id), 'state', 'owner')
   if record[2] ~= owner or (record[1] ~= 'leased' and record[1] ~= 'committing') then return end
   local key = mail_key(id)
+  redis.call('SREM', lease_key(owner), id)
   if outcome.kind ~= 'returned' then redis.call('HINCRBY', key, 'tries', 1) end
   if outcome.in_doubt then doubt(id) end
   if outcome.rcpt then redis.call('HSET', key, 'rcpt', outcome.rcpt) end
@@ -82,8 +86,6 @@ local function settle(outcome)
 end
 for i = at, #ARGV do settle(cjson.decode(ARGV[i])) end
 
-if ARGV[4] == '1' then
-  redis.call('DEL', lease_key(owner))
-end
+if ARGV[4] == '1' then leave(owner, policy) end
 write_counts()
 return go

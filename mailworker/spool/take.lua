@@ -6,11 +6,7 @@ run_when_full()
 local owner, lease, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local records, taken, scores = {}, {}, {}
 
--- A batch that this owner left without an end.
-for _, id in ipairs(redis.call('SMEMBERS', lease_key(owner))) do
-  if redis.call('HGET', mail_key(id), 'owner') == owner then abandon(id, false, ARGV[4]) end
-end
-redis.call('DEL', lease_key(owner))
+leave(owner, ARGV[4])
 
 -- While the breaker is open nothing is taken, but for the one mail that the bridge sent to probe.
 redis.call('ZREM', RUNG, unpack(ARGV, 7))
@@ -49,6 +45,9 @@ end
 write_counts()
 local ring = 0
 if rung() < pool_size() * tonumber(ARGV[5]) and work(KEYS, tonumber(ARGV[5])) then
-  if redis.call('SET', RING, ARGV[6], 'NX', 'PX', 10000) or redis.call('GET', RING) == ARGV[6] then ring = 1 end
+  if redis.call('SET', RING, ARGV[6], 'NX', 'PX', RING_MS) or redis.call('GET', RING) == ARGV[6] then
+    ring = 1
+    redis.call('HINCRBY', OWNERS, owner, 1)  -- who dies before it rings is missed, and the ring is free
+  end
 end
 return {records, ring, redis.call('EXISTS', RELAY), now, open and not probing and 1 or 0, told}

@@ -1,7 +1,7 @@
 -- KEYS: legacy lists. ARGV: bridge's owner, batch. Its doorbells are out. Returns 1 if there is more to do now;
 -- else the ring is given back, and whoever sees work next rings.
 run_when_full()
-redis.call('DEL', lease_key(ARGV[1]))
+redis.call('DEL', claim_key(ARGV[1]))
 if redis.call('GET', RING) ~= ARGV[1] then return 0 end
 if work(KEYS, tonumber(ARGV[2])) then return 1 end
 redis.call('DEL', RING)

@@ -1,0 +1,309 @@
+"""A script that arrives late, after its caller went on, should do nothing; what an owner forgot should not stay in its
+hand.
+
+TCP sends what a socket has been given also after `close()`: a command whose answer was not waited for may run minutes
+later, on a connection that its caller has long left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from mailworker.errors import SpoolError
+from mailworker.retry import Deferred, Failed, Sent
+from mailworker.spool import Spool, connect, token_of
+from tests.conftest import RedisServer
+
+QUEUE = "queue:email"
+A, B = "w:1/1.1.0", "w:1/2.1.0"
+
+
+class Holder:
+    """A proxy that keeps the next requests with a word in them to itself and hangs up. `deliver` sends them on."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.word, self.count = b"", 0
+        self.held: list[bytes] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def hold(self, word: str, count: int = 1) -> None:
+        self.word, self.count = word.encode(), count
+
+    def deliver(self) -> list[bytes]:
+        """What Redis says to each."""
+        answers = []
+        for request in self.held:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=5) as late:
+                late.sendall(request)
+                answers.append(late.recv(65536))
+        return answers
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port)) as server:
+            threading.Thread(target=self._back, args=(server, client), daemon=True).start()
+            while request := client.recv(1 << 20):
+                if self.count and self.word in request:
+                    self.count -= 1
+                    self.held.append(request)
+                    break
+                server.sendall(request)
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _back(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while answer := server.recv(1 << 20):
+                client.sendall(answer)
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> redis.Redis:
+    return connect(redis_server.url)
+
+
+@pytest.fixture
+def holder(redis_server: RedisServer) -> Iterator[Holder]:
+    holder = Holder(redis_server.port)
+    yield holder
+    holder.close()
+
+
+@pytest.fixture
+def near(client: redis.Redis) -> Spool:
+    """Somebody else, whose commands arrive."""
+    return Spool(client, [QUEUE], batch=10)
+
+
+@pytest.fixture
+def spool(holder: Holder, near: Spool) -> Spool:
+    """Its scripts are loaded, so that each is one request."""
+    for name in near._scripts:
+        near.client.script_load(near._scripts[name][0])
+    return Spool(connect(f"redis://127.0.0.1:{holder.port}/0"), [QUEUE], batch=10)
+
+
+def everything(client: redis.Redis) -> dict[bytes, object]:
+    """All keys but for what changes with each look."""
+    readers: dict[bytes, Callable[[bytes], object]] = {
+        b"string": client.get,
+        b"hash": client.hgetall,
+        b"set": client.smembers,
+        b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
+        b"list": lambda key: client.lrange(key, 0, -1),
+    }
+    return {key: readers[client.type(key)](key) for key in client.scan_iter() if key != b"mailworker:late"}  # type: ignore[index,union-attr]
+
+
+def _put(spool: Spool, near: Spool) -> None:
+    spool.put("m", b"{}")
+    near.take(B, ["m"])
+    near.step(B, [("m", Sent())], end=True)
+
+
+def _take(spool: Spool, near: Spool) -> None:
+    near.put("m", b"{}")
+    spool.take(A, ["m"])
+    spool.step(A, [], ["m"])
+
+
+def _step(spool: Spool, near: Spool) -> None:
+    near.put("m", b"{}")
+    spool.take(A, ["m"])
+    spool.step(A, [("m", Deferred(0, 450, "RCPT", "later"))], end=True)
+    spool.take(A, ["m"])
+
+
+def _claim(spool: Spool, near: Spool) -> None:
+    near.client.lpush(QUEUE, b"x")
+    with pytest.raises(SpoolError):
+        spool.claim(A, "", 10)
+    spool.release(A, died=False)
+
+
+def _unring(spool: Spool, near: Spool) -> None:
+    near.client.lpush(QUEUE, b"x", b"y")
+    spool.claim(A, "", 10)
+    spool.unring(A)
+    near.client.lpush(QUEUE, b"z", b"z")
+    spool.claim(A, "", 10)
+
+
+def _ring(spool: Spool, near: Spool) -> None:
+    near.client.lpush(QUEUE, b"x")
+    token = token_of("w:1")
+    spool.ring(token)
+    near.release(token, died=False)
+
+
+def _release(spool: Spool, near: Spool) -> None:
+    near.put("m", b"{}")
+    spool.take(A, ["m"])
+    spool.release(A, died=True)
+    near.take(A, ["m"])
+    near.step(A, [], ["m"])
+
+
+def _beat(spool: Spool, near: Spool) -> None:
+    spool.beat("w:1", 5, [])
+    near.release("w:1", died=False)
+
+
+def _wake(spool: Spool, near: Spool) -> None:
+    near.put("m", b"{}")
+    spool.wake(["m"])
+    near.claim(B, "", 10)
+    near.unring(B)
+
+
+def _up(spool: Spool, near: Spool) -> None:
+    spool.relay_works()
+    near.relay_failed("bad password", configuration=True)
+
+
+def _down(spool: Spool, near: Spool) -> None:
+    spool.relay_failed("bad password", configuration=True)
+    near.relay_works()
+
+
+def _dead(near: Spool) -> None:
+    near.put("m", b"{}")
+    near.take(B, ["m"])
+    near.step(B, [("m", Failed("refused", "no"))], end=True)
+
+
+def _revive(spool: Spool, near: Spool) -> None:
+    _dead(near)
+    spool.retry(["m"])
+    near.take(B, ["m"])
+    near.step(B, [("m", Failed("refused", "no"))], end=True)
+
+
+def _drop(spool: Spool, near: Spool) -> None:
+    _dead(near)
+    spool.drop(["m"])
+    near.client.delete("mailworker:mail:m")
+    _dead(near)
+
+
+def _give_back(spool: Spool, near: Spool) -> None:
+    near.put("m", b"{}")
+    with pytest.raises(SpoolError):
+        spool.give_back([("m", QUEUE, b"x")])
+    spool.give_back([])
+
+
+def _hasten(spool: Spool, near: Spool) -> None:
+    near.put("m", b"{}", delay=60)
+    spool.hasten(["m"])
+    near.take(B, [near.claim(B, "", 10).together[0]])
+    near.step(B, [("m", Deferred(60, 450, "RCPT", "later"))], end=True)
+
+
+WALKS = {
+    "put": _put, "take": _take, "step": _step, "claim": _claim, "unring": _unring, "ring": _ring, "release": _release,
+    "beat": _beat, "wake": _wake, "up": _up, "down": _down, "revive": _revive, "drop": _drop, "giveback": _give_back,
+    "hasten": _hasten,
+}  # fmt: skip
+
+
+def test_every_script_has_its_walk(near: Spool) -> None:
+    assert set(near._scripts) - {"calloff"} == set(WALKS) - {"up", "down"} | {"relay"}
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_script_that_arrives_after_its_caller_went_on_does_nothing(
+    name: str, spool: Spool, near: Spool, holder: Holder
+) -> None:
+    script = "relay" if name in ("up", "down") else name
+    holder.hold(near._scripts[script][1])
+    WALKS[name](spool, near)
+    before = everything(near.client)
+    assert holder.held
+    answers = holder.deliver()
+    assert all(answer.startswith(b"-LATE") for answer in answers)
+    assert everything(near.client) == before
+
+
+def test_what_was_given_up_is_called_off_before_anything_else_is_done(
+    spool: Spool, near: Spool, holder: Holder
+) -> None:
+    near.put("first", b"{}")
+    near.put("second", b"{}")
+    holder.hold(near._scripts["take"][1], 2)
+    with pytest.raises(SpoolError):
+        spool.take(A, ["first"])
+    assert [record.id for record in spool.take(A, ["second"]).records] == ["second"]
+    assert all(answer.startswith(b"-LATE") for answer in holder.deliver())
+    assert near.step(A, [], ["second"]) == ["second"]
+
+
+def test_a_take_that_ran_and_whose_answer_was_lost_hands_out_the_same_again(near: Spool) -> None:
+    near.client.lpush(QUEUE, b"x")
+    near.put("m", b"{}")
+    first, again = near.take(A, ["m"]), near.take(A, ["m"])
+    assert [record.id for record in first.records] == [record.id for record in again.records] == ["m"]
+
+
+@pytest.mark.parametrize("next_step", ["claim", "take", "end"])
+def test_what_an_owner_took_and_never_heard_of_goes_on_with_its_next_step(next_step: str, near: Spool) -> None:
+    near.put("m", b"{}")
+    near.take(A, ["m"])  # its answer was lost twice
+    if next_step == "claim":
+        near.claim(A, "", 10)
+    elif next_step == "take":
+        near.take(A, ["other"])
+    else:
+        near.step(A, [], end=True)
+    assert near.client.hget("mailworker:mail:m", "state") == b"queued"
+    assert [record.id for record in near.take(B, ["m"]).records] == ["m"]
+
+
+def test_a_bridge_that_gives_its_ring_back_forgets_nothing_it_took(near: Spool) -> None:
+    near.client.lpush(QUEUE, b"x", b"y")
+    near.claim(A, "", 10)
+    near.put("m", b"{}")
+    near.take(A, ["m"])
+    near.unring(A)
+    assert near.release(A, died=True) == 1
+
+
+def test_the_ring_of_who_died_before_it_rang_is_free_at_once(near: Spool) -> None:
+    near.put("m", b"{}")
+    near.client.lpush(QUEUE, b"x")
+    assert near.take(A, ["m"]).ring
+    assert near.ring("another").rung == 0
+    near.release(A, died=True)
+    assert near.ring("another").rung == 1
+    near.release("another", died=False)
+    assert near.ring(token_of("w:1")).rung == 1
+    near.release("w:1", died=True)  # the worker whose watcher rang
+    assert near.ring("another").rung == 1
+
+
+def test_a_child_that_has_but_the_ring_in_hand_is_missed_when_it_dies(near: Spool) -> None:
+    near.client.lpush(QUEUE, b"x")
+    assert near.take(A, ["gone"]).ring
+    assert A in near.beat("w:1", 1, [])
+
+
+def test_a_ring_that_nobody_answers_ends_within_five_seconds(near: Spool) -> None:
+    near.client.lpush(QUEUE, b"x")
+    near.ring("lost with the broker")
+    assert 0 < near.client.pttl("mailworker:ring") <= 5000
