@@ -14,7 +14,7 @@ MOST: Final = 1000
 SECONDS: Final = 2.0
 """A run ends after this time and has itself rung again, so that a stop never waits for it."""
 
-_TOKEN: Final = re.compile(r"[0-9a-f]{16}")
+_TOKEN: Final = re.compile(r"(?:[^ \n]+ )?[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Released:
     ("token", "released"),
     [
         ("0123456789abcdef", True),
+        ("host:4026531836:7:a1b2c3/8.0 0123456789abcdef", True),  # of a child that rang
         ("host:4026531836:7:a1b2c3/8.0", False),  # an owner, who may have mails in hand
         ("host:4026531836:7:a1b2c3", False),
         ("0123456789abcdef\n", False),
