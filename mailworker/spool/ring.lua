@@ -1,7 +1,11 @@
 -- KEYS: legacy lists. ARGV: token, batch.
 -- Returns {1 if the caller must ring the bridge now, ms until the next look, 1 if the lists are empty}.
 local closed = relay_closed_for()
-if closed > 0 then return {0, closed, 0} end
+if closed > 0 then
+  -- A probe that turned out to be no mail leaves the turn to the next one.
+  if redis.call('EXISTS', PROBE) == 1 then closed = math.min(closed, 50) end
+  return {0, closed, 0}
+end
 if work(KEYS, tonumber(ARGV[2])) then
   run_when_full()
   if redis.call('SET', RING, ARGV[1], 'NX', 'PX', RING_MS) then return {1, 0, 0} end

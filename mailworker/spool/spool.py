@@ -203,10 +203,10 @@ class Spool:
     def part_of(self, mail_id: str) -> str:
         """The id of the dead letter that was split off this mail last. For the log: never raises."""
         try:
-            number = self.client.hget(f"{self.prefix}mail:{mail_id}", "splits")
+            part = self.client.hget(f"{self.prefix}mail:{mail_id}", "part")
         except redis.RedisError:
-            number = None
-        return f"{mail_id}~{int(number)}" if isinstance(number, bytes) else f"{mail_id}~"
+            part = None
+        return part.decode() if isinstance(part, bytes) else f"{mail_id}~"
 
     def wake(self, ids: Sequence[str]) -> int:
         """The doorbell for these mails is lost: those that wait for it are due now. Returns how many."""

@@ -46,8 +46,10 @@ at = at + tonumber(ARGV[at]) + 1
 local function split(id, refused)
   local copy
   repeat
-    copy = id .. '~' .. redis.call('HINCRBY', mail_key(id), 'splits', 1)
+    -- What is behind the point cannot be foreseen: no caller can have chosen this id for a mail of its own.
+    copy = id .. '~' .. redis.call('HINCRBY', mail_key(id), 'splits', 1) .. '.' .. redis.sha1hex(call .. id):sub(1, 12)
   until redis.call('EXISTS', mail_key(copy)) == 0
+  redis.call('HSET', mail_key(id), 'part', copy)
   local record = redis.call('HMGET', mail_key(id), 'payload', 'at', 'queue', 'tries', 'origin', 'sequence', 'size')
   local field, value = 'payload', record[1]
   if record[7] then
@@ -86,6 +88,10 @@ local function settle(outcome)
 end
 for i = at, #ARGV do settle(cjson.decode(ARGV[i])) end
 
-if ARGV[4] == '1' then leave(owner, policy) end
+if ARGV[4] == '1' then
+  leave(owner, policy)
+  -- Whoever talked to the relay has told of it, which ended the probe: this mail was none, and the next one probes.
+  if redis.call('GET', PROBE) == owner then redis.call('DEL', PROBE) end
+end
 write_counts()
 return go

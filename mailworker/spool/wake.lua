@@ -6,6 +6,7 @@ for _, id in ipairs(ARGV) do
     redis.call('ZADD', DUE, now, id)
     redis.call('ZREM', RUNG, id)
     woken = woken + 1
+    if #ARGV == 1 then redis.call('DEL', PROBE) end  -- it may have been the probe's
   end
 end
 return woken

@@ -79,7 +79,7 @@ def test_refused_recipients_of_a_mail_are_told_by_the_id_of_their_letter(
     workers.start()
     redis_server.client().lpush(QUEUE, entry(SECRET, "later@example.com", "ok@example.com"))
     (split,) = letters(redis_server, 1)
-    assert split.endswith("~1")
+    assert "~1." in split
     until(
         lambda: f"mail {split} is a dead letter: recipient_refused (550" in workers.log().read_text(), what="the line"
     )

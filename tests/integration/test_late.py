@@ -307,3 +307,34 @@ def test_a_ring_that_nobody_answers_ends_within_five_seconds(near: Spool) -> Non
     near.client.lpush(QUEUE, b"x")
     near.ring("lost with the broker")
     assert 0 < near.client.pttl("mailworker:ring") <= 5000
+
+
+def _probe(near: Spool) -> str:
+    """The breaker is open and a probe is due: the mail that the bridge sends."""
+    near.client.hset("mailworker:relay", mapping={"failures": 3, "open_until": 1, "interval": 15000})
+    return near.claim(B, "", 10).together[0]
+
+
+@pytest.mark.parametrize("what", ["is no mail", "is gone", "its child dies", "its doorbell dies"])
+def test_a_probe_that_says_nothing_of_the_relay_leaves_its_turn_to_the_next_mail_at_once(
+    what: str, near: Spool
+) -> None:
+    near.client.lpush(QUEUE, b"x", b"y")
+    mail = _probe(near)
+    near.unring(B)
+    assert near.claim(B, "", 10).together == []
+    near.unring(B)
+    if what == "is no mail":
+        near.take(A, [mail])
+        assert near.ring("t").wait_ms <= 50
+        near.step(A, [(mail, Failed("bad_payload", "no mail"))], end=True)
+    elif what == "is gone":
+        near.client.delete(f"mailworker:mail:{mail}")
+        near.take(A, [mail])
+    elif what == "its child dies":
+        near.take(A, [mail])
+        near.release(A, died=True)
+    else:
+        near.wake([mail])
+    claim = near.claim(B, "", 10)
+    assert len(claim.together + claim.alone) == 1

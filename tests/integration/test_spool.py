@@ -298,7 +298,8 @@ def test_a_refused_recipient_s_dead_letter_never_takes_another_mail_s_place(spoo
     spool.step("w/1.0", [("order", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
     assert spool.client.hget("mailworker:mail:order~1", "payload") == b"victim"
     (letter,) = views.dead_letters()
-    assert letter.id == "order~2"
+    assert letter.id.startswith("order~1.")
+    assert letter.id == spool.part_of("order")
     assert len(views.waiting(dead=True)) == 3
     spool.retry([letter.id])
     (record,) = spool.take("w/1.0", [letter.id]).records
