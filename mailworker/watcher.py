@@ -26,6 +26,7 @@ from .spool import Spool, token_of
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 1.0
+CHECK_SECONDS: Final = 60.0
 TELL_SECONDS: Final = 3600.0
 """What is wrong with a list is told again after so long."""
 DEAD_AFTER_SECONDS: Final = 20.0
@@ -187,7 +188,7 @@ class Listener:
         self.spool = spool
         self.queue = queue
         self.ring = ring
-        self._told = float("-inf")
+        self._told = self._checked = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         _repeat(self._look, stop)
@@ -196,6 +197,8 @@ class Listener:
         """Rings, listens or neither; returns the seconds to pause before the next look."""
         if runtime.stopping():
             return BEAT_SECONDS
+        if time.monotonic() - self._checked > CHECK_SECONDS:
+            self._check()
         token = token_of(runtime.worker_name())
         look = self.spool.ring(token)
         if look.rung:
@@ -209,21 +212,33 @@ class Listener:
         try:
             self.spool.listen(self.queue, seconds, gate.outside)
         except (SpoolError, redis.ResponseError) as error:
-            if not refusal.code(error):
+            if refusal.is_full(error):  # nobody may wait on a list then, and nobody adds to it
+                return min(seconds, BEAT_SECONDS / 4)
+            if refusal.code(error) not in ("WRONGTYPE", "NOPERM"):
                 raise
-            return self._deaf(error, seconds)
+            self._tell(error)
+            return BEAT_SECONDS
         return 0.0
 
-    def _deaf(self, error: Exception, seconds: float) -> float:
-        """Redis lets nobody wait on this list; it is looked at again soon, and the other lists have their own threads.
-        Where memory is full nobody adds to it."""
-        if refusal.is_full(error):
-            return min(seconds, BEAT_SECONDS / 4)
+    def _check(self) -> None:
+        """Is it a list, and may it be touched? If not it is left out, and the others flow."""
+        self._checked = time.monotonic()
+        try:
+            self.spool.client.llen(self.queue)
+        except redis.ResponseError as error:
+            if refusal.code(error) in ("WRONGTYPE", "NOPERM"):
+                self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
         now = time.monotonic()
-        if now - self._told > TELL_SECONDS:
-            self._told = now
-            logger.error("the list %s is not drained: Redis says %s", self.queue, refusal.words(error))
-        return BEAT_SECONDS
+        if now - self._told < TELL_SECONDS:
+            return
+        self._told = now
+        kind = ""
+        if refusal.code(error) == "WRONGTYPE":
+            with contextlib.suppress(redis.RedisError):
+                kind = f", it is of type {self.spool.client.type(self.queue).decode()}"  # type: ignore[union-attr]
+        logger.error("%s is not drained%s: Redis says %s", self.queue, kind, refusal.words(error))
 
 
 class Pulse:
