@@ -7,6 +7,7 @@ refuses, or does not bear commands that come together, never sees content that i
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from ..errors import OutOfStep, SmtpError
@@ -18,6 +19,10 @@ from .transaction import HASTY, Opening, ask, patience, read_mail, read_recipien
 _CHUNK: Final = b"BDAT 6\r\nXNOP\r\n"
 """Six octets that no mail waits for. One reply, a refusal: it knows BDAT, and skips what it refuses. Two: it does not.
 Without LAST, after which some relays are not ready for the next mail; RSET follows."""
+
+TARPIT: Final = 3
+"""Seconds for a refusal, and four times what EHLO took, above which the relay is thought to make those wait whom it
+refuses something, as Exchange does with strangers (5 s). DATA needs no refusal."""
 
 
 def prove(connection: Connection, lines: list[str], count: int) -> Opening | None:
@@ -53,8 +58,12 @@ def _together(connection: Connection, lines: list[str], count: int) -> Opening |
     group = (_CHUNK if first else b"") + "\r\n".join(["RSET", *lines, "NOOP", ""]).encode("utf-8")
     connection.expect_silence("MAIL")
     connection.write([group], "MAIL", patience(connection.relay.deadlines.reply, len(group)))
+    begun = time.monotonic()
     if first and _heard(connection, connection.reply("chunk")).code < 400:
         connection.mistrusted.add("CHUNKING")  # a yes to what belongs to no mail
+        return None
+    if time.monotonic() - begun > max(TARPIT, 4 * connection.pace):
+        connection.mistrusted.add("CHUNKING")  # it would cost each connection so much
         return None
     reset = _heard(connection, connection.reply("RSET"))
     if not reset.positive:

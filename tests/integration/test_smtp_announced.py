@@ -211,6 +211,23 @@ def test_nor_where_a_relay_says_nothing_or_closes_at_the_chunk() -> None:
             delivered(server, Journal(mails(3))).drop()
 
 
+def test_a_relay_that_makes_wait_whom_it_refuses_gets_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exchange: `TarpitInterval`, five seconds by default."""
+    monkeypatch.setattr("mailworker.smtp.proof.TARPIT", 0.2)
+
+    def tarpit(session: Session, argument: str) -> None:
+        time.sleep(0.25)
+
+    with SmtpServer({"chunk": tarpit}) as server:
+        line = Line(relay_of(server))
+        assert run(line, Journal(mails(3))) == 0
+        line.drop()
+        assert run(line, Journal(mails(3, "n"))) == 0
+        line.drop()
+        assert [one.way for one in server.mails] == ["DATA"] * 6
+        assert server.commands().count("BDAT 6") == 1
+
+
 def test_each_connection_proves_it_anew() -> None:
     with SmtpServer() as server:
         for _ in range(2):

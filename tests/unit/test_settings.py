@@ -400,3 +400,30 @@ def test_an_env_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"MAILWORKER_FROM=\xff\xfe\n")
     with pytest.raises(SettingsError, match=r"^\.env: cannot be read"):
         load()
+
+
+USER = "smtp+starttls://shop%40example.com@relay.example"
+
+
+def test_a_token_stands_for_the_password(load_with, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "token"
+    path.write_text("secret-token")
+    settings = load_with(SMTP_URL=USER, SMTP_TOKEN_FILE=str(path))
+    assert settings.relay.tokens.get() == "secret-token"
+    assert settings.relay.user == "shop@example.com"
+    assert "secret-token" not in f"{settings!r} {settings.relay!r}"
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"SMTP_URL": USER, "SMTP_TOKEN_COMMAND": "get 'token"}, "has a quote that does not close"),
+        ({"SMTP_URL": USER, "SMTP_TOKEN_COMMAND": "get", "SMTP_TOKEN_FILE": "/x"}, "either this or"),
+        ({"SMTP_URL": "smtp://relay.example", "SMTP_TOKEN_COMMAND": "get"}, "needs a user in MAILWORKER_SMTP_URL"),
+    ],
+)
+def test_a_token_that_cannot_work_is_said(load_with, values: dict[str, str], problem: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(SettingsError) as caught:
+        load_with(**values)
+    assert str(caught.value).startswith("MAILWORKER_SMTP_TOKEN_COMMAND: ")
+    assert problem in str(caught.value)
