@@ -39,6 +39,25 @@ _PACKAGED: Final = Path(__file__).with_name("celeryconfig.py")
 class Application(Guest):
     """By name, too, a mail is in the spool before a message speaks of it."""
 
+    _user_options: Any = None
+    _started = False
+
+    @property
+    def user_options(self) -> Any:
+        """Celery's command line asks for it once it has chosen this app, under whatever name a site gave it."""
+        context = click.get_current_context(silent=True)
+        if context is not None:
+            try:
+                _start(self, context)
+            except SettingsError as error:
+                click.echo(f"mailworker: {error}", err=True)
+                sys.exit(SETTINGS)
+        return self._user_options
+
+    @user_options.setter
+    def user_options(self, value: Any) -> None:
+        self._user_options = value
+
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         if name == SEND_EMAIL and (args or kwargs):
             named = dict(zip(_POSITIONAL, more, strict=False))
@@ -77,7 +96,10 @@ def _is_ours(context: click.Context) -> bool:
     return isinstance(chosen, str) and chosen.partition(":")[0].partition(".")[0] == __package__
 
 
-def _start(app: Guest, context: click.Context) -> None:
+def _start(app: Application, context: click.Context) -> None:
+    if app._started:
+        return
+    app._started = True
     root = context.find_root()
     if root.get_parameter_source("broker") is ParameterSource.COMMANDLINE:  # and not BROKER_URL, which is a host's
         app.conf.broker_url = root.params["broker"]

@@ -233,6 +233,15 @@ def test_inside_a_task_of_a_host_s_own_worker_a_call_leaves_nothing_but_a_doorbe
     assert "secret" not in log.read_text()
 
 
+def test_under_a_site_s_own_name_it_is_our_app_all_the_same(host: Workers) -> None:
+    """`celery -A mysite …`: the site's settings on top, the promises checked, and no Flower without a login."""
+    (host.folder / "mysite.py").write_text("from mailworker import app\n")
+    assert "task_acks_late must stay True" in host.run("celery", "-A", "mysite", "worker").stderr
+    (host.folder / "celeryconfig.py").write_text("worker_concurrency = 17\n")
+    assert "worker_concurrency: 17" in host.run("celery", "-A", "mysite", "report").stdout
+    assert "does not start without a login" in host.run("celery", "-A", "mysite", "flower", "--port=0").stderr
+
+
 def test_a_program_that_forks_by_itself_rings_from_each_process(host: Workers, redis_server: RedisServer) -> None:
     """As `gunicorn --preload` does, without Celery's hooks for forks: no socket to the broker is in two processes."""
     host.python(
