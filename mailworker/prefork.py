@@ -34,6 +34,9 @@ LOOK_SECONDS: Final = 1.0
 STARVED: Final = "no further pool child can be started"
 DYING: Final = "pool children die one after the other"
 
+ROOM: Final = 4
+"""Where processes are few, so many are left for the main process's threads: a limit counts them alike."""
+
 FILES_EACH: Final = 8
 FILES_ELSE: Final = 64
 """What a child costs the main process in file descriptors, and what the rest of it needs."""
@@ -73,6 +76,9 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         except (OSError, MemoryError) as error:
             for stillborn in [child for child in self._pool if child not in before]:
                 self._forget(stillborn)
+            if self._trouble != STARVED and not self._registered_with_event_loop:
+                for last in self._pool[max(1, len(self._pool) - ROOM) :]:
+                    self._forget(last)
             self._tell(STARVED, f" ({_why(error)})")
             return None
         self._unready[child.pid] = 0
@@ -158,11 +164,18 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
 
 
 def _probe() -> None:
-    """Raises `OSError` where there is still no process to be had. billiard would leave a pipe open at each attempt."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
+    """Raises `OSError` where there is still no process to be had beside the room for threads. (billiard would leave a
+    pipe open at each attempt.)"""
+    ended = []
+    try:
+        for _ in range(ROOM + 1):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0)
+            ended.append(pid)
+    finally:
+        for pid in ended:
+            os.waitpid(pid, 0)
 
 
 class TaskPool(prefork.TaskPool):  # type: ignore[misc]
@@ -170,19 +183,22 @@ class TaskPool(prefork.TaskPool):  # type: ignore[misc]
     limit: int
 
     def on_start(self) -> None:
-        fit = max(1, (_files() - FILES_ELSE) // FILES_EACH)
+        fit = max(1, (_files(FILES_ELSE + FILES_EACH * (self.limit or 0)) - FILES_ELSE) // FILES_EACH)
         if self.limit and self.limit > fit:
             logger.warning(
                 "%d pool children need more than the %d open files that the system allows (RLIMIT_NOFILE): "
-                "the worker goes on with %d", self.limit, _files(), fit,
+                "the worker goes on with %d", self.limit, _files(0), fit,
             )  # fmt: skip
             self.limit = fit
         super().on_start()
 
 
-def _files() -> int:
-    """How many open files this process may have."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _files(wanted: int) -> int:
+    """How many open files this process may have, once the limit that it may set itself is as wanted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return soft if soft != resource.RLIM_INFINITY else 1_000_000
 
 
