@@ -49,6 +49,9 @@ CANVAS: Final[Mapping[str, str]] = {
 """Methods of a task that end in a message with arguments."""
 
 
+_LONGEST_ID: Final = 255
+
+
 def check(options: Mapping[str, Any]) -> None:
     """Raises `TypeError` for an option that would put a mail, or what follows it, at risk."""
     for name, value in options.items():
@@ -63,6 +66,8 @@ def refuse(method: str) -> TypeError:
 def mail_id(task_id: Any) -> str | None:
     """Raises `TypeError` for what is no id."""
     if task_id is None or isinstance(task_id, str):
+        if task_id and (len(task_id) > _LONGEST_ID or not task_id.isprintable()):
+            raise TypeError(f"send_email: task_id: expected up to {_LONGEST_ID} printable characters")
         return task_id or None
     raise TypeError(f"send_email: task_id: expected a string, got {type(task_id).__name__}")
 

@@ -60,10 +60,10 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
         email = self._email(args, kwargs)
         if self.app.conf.task_always_eager:
             return self._send_eagerly(email, chosen)
-        mail_id = chosen or uuid()
-        if runtime.spool().put(mail_id, _payload(email), wait, keyed=chosen is not None):
-            self.ring(mail_id)
-        result = self.AsyncResult(mail_id)
+        accepted = runtime.spool().accept(chosen or uuid(), _payload(email), wait, keyed=chosen is not None)
+        if accepted.ring:
+            self.ring(accepted.id)
+        result = self.AsyncResult(accepted.id)
         result.ignored = True  # what became of a mail is in the spool: nobody waits for it here
         return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import time
@@ -21,8 +22,13 @@ from ..errors import SpoolError
 from ..retry import Deferred, Failed, Held, Outcome, Returned, Sent
 from .connect import Caller
 
+logger = logging.getLogger(__name__)
+
 RING_PATIENCE_MS: Final = 45_000
 """A doorbell that is not answered in this time is rung again."""
+
+ANSWER_PATIENCE_MS: Final = 15_000
+"""The same, where its producer has yet to ring: longer than a lost answer takes to be missed, and asked for again."""
 
 LEASE_MS: Final = 1_800_000
 """When to look again at a mail in hand. It is taken over earlier if its owner's pulse ends; see `watcher`."""
@@ -59,6 +65,14 @@ _SCRIPTS: Final = (
     "wake",
 )
 _UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`id` is what the mail is known by. `ring` is true where the caller has to ring for it."""
+
+    id: str
+    ring: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +178,22 @@ class Spool:
         return Claim(_texts(together), _texts(alone), size, bool(held), bool(lone))
 
     def put(self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False) -> bool:
-        """Accepts a mail under its id; when this returns it is safe. True where the caller has to ring for it.
+        """As `accept`. True where the caller has to ring for it."""
+        return self.accept(mail_id, payload, delay, keyed).ring
 
-        A mail whose id is here already, or was sent within a day, is not accepted a second time.
+    def accept(self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False) -> Accepted:
+        """Accepts a mail under its id; when this returns it is safe.
+
+        A second mail with the id of one that waits, or with a chosen (`keyed`) id that was accepted or sent within a
+        day, is not accepted: that is told as a warning. Where a dead letter of an earlier day has the id, the mail is
+        accepted under another one.
         """
         wait = max(0, round(delay * 1000))
-        _, ring = self._run("put", (), mail_id, payload, wait, RING_PATIENCE_MS, "1" if keyed else "0", self.batch)
-        return bool(ring)
+        arguments = (mail_id, payload, wait, ANSWER_PATIENCE_MS, "1" if keyed else "0", self.batch, os.urandom(9))
+        new, ring, first = self._run("put", (), *arguments)
+        if not new:
+            logger.warning("mail %r is not accepted again: the first one %s", mail_id[:200], first.decode())
+        return Accepted(new.decode() or mail_id, bool(ring))
 
     # The bridge's ring.
 

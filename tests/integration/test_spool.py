@@ -569,3 +569,42 @@ class TestALargePayload:
             spool.give_back([(mail_id, mail.queue, mail.payload)])
         assert client.lrange(QUEUE, 0, -1) == [b"3", self.LARGE + b"2", self.LARGE, b"1"]
         assert client.keys("mailworker:mail:*") == client.keys("mailworker:payload:*") == []
+
+
+@pytest.mark.parametrize("end", ["dropped", "given back", "dead", "sent"])
+def test_the_same_id_within_a_day_is_one_mail_whatever_became_of_it_and_that_is_told(
+    end: str, spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert spool.accept("order 7", b"{}", keyed=True).ring
+    spool.take("w/1.0", ["order 7"])
+    spool.step("w/1.0", [("order 7", Sent() if end == "sent" else Failed("refused", "no"))], end=True)
+    if end == "dropped":
+        spool.drop(["order 7"])
+    if end == "given back":
+        spool.give_back([("order 7", QUEUE, b"{}")])
+    assert not spool.accept("order 7", b"other", keyed=True).ring
+    assert "mail 'order 7' is not accepted again: the first one" in caplog.text
+
+
+def test_a_dead_letter_of_an_earlier_day_swallows_no_mail(spool: Spool, views: Views) -> None:
+    spool.put("order", b"old", keyed=True)
+    spool.take("w/1.0", ["order"])
+    spool.step("w/1.0", [("order", Failed("refused", "no"))], end=True)
+    spool.client.delete("mailworker:day:order")  # a day later
+    accepted = spool.accept("order", b"new", keyed=True)
+    assert accepted.ring
+    assert accepted.id.startswith("order~")
+    assert [record.payload for record in spool.take("w/1.0", [accepted.id]).records] == [b"new"]
+    assert [letter.id for letter in views.dead_letters()] == ["order"]
+    assert not spool.accept("order", b"new", keyed=True).ring
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_put_whose_answer_was_lost_is_rung_for(
+    keyed: bool, spool: Spool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mailworker.spool.spool.os.urandom", lambda count: b"1" * count)  # the same call
+    assert spool.put("m", b"{}", keyed=keyed)
+    assert spool.put("m", b"{}", keyed=keyed)
+    assert spool.client.zcard("mailworker:due") == 1
+    assert caplog.text == ""
