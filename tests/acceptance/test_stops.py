@@ -87,7 +87,6 @@ def twice(number: signal.Signals) -> Callable[[subprocess.Popen[bytes]], None]:
 
 STOPS = {
     "TERM": lambda worker: worker.send_signal(signal.SIGTERM),
-    "TERM twice": twice(signal.SIGTERM),
     "QUIT": lambda worker: worker.send_signal(signal.SIGQUIT),
     "INT twice": twice(signal.SIGINT),
     "TERM to all": to_group(signal.SIGTERM),
