@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from . import message, mime
-from .address import Mailbox
+from .batch import Batch, Office
 from .desk import Desk
-from .diary import Diary, where
-from .errors import SmtpError, SpoolError, Unsendable
-from .message import Limits
-from .retry import Deferred, Failed, Held, Outcome, Policy, Returned, Verdict, decide
+from .diary import Diary
+from .errors import SmtpError, SpoolError
+from .refusals import crowded, masked, perhaps_crowded
+from .retry import Failed, Outcome, Returned
 from .smtp import session
-from .smtp.replies import Reply
-from .smtp.session import Outgoing
-from .spool import Record, Spool, Taken
+from .smtp.connection import Connection
+from .spool import Place
 from .verdict import remedy
+
+__all__ = ["Office", "deliver", "refuse"]
 
 logger = logging.getLogger(__name__)
 
-FETCH: Final = 256 * 1024
-"""Octets of large payloads that are read with one call, where the first one alone has not more."""
+FOR_A_PLACE: Final = 5.0
+"""Seconds that a batch waits for one of the connections that the relay bears; then others may have its mails."""
 
-_BROKE = Reply(451, "the session broke before the message was sent")
+LOOKS: Final = (0.05, 0.25)
+"""Seconds between two looks for such a place: at first, and where none is found within a second."""
 
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """What a delivery needs from above: made once a process."""
-
-    spool: Spool
-    sender: Mailbox
-    limits: Limits
-    policy: Policy
-    hold_in_doubt: bool
-    seconds: float
-    """No mail of a batch is begun after this time; the rest goes back to the queue."""
-    stopping: Callable[[], bool] = lambda: False
+LATER: Final = 1.0
+"""Seconds for which mails wait that found no place."""
 
 
 def deliver(office: Office, desk: Desk, ids: Sequence[str], ring_bridge: Callable[[str], None]) -> dict[str, Outcome]:
@@ -51,17 +38,21 @@ def deliver(office: Office, desk: Desk, ids: Sequence[str], ring_bridge: Callabl
     Raises `SpoolError` when Redis stays away; what was not settled then is found by the reconciler.
     """
     taken = office.spool.take(desk.owner, ids)
-    batch = _Batch(office, desk.owner, taken)
+    batch = Batch(office, desk.owner, taken, desk.line)
     try:
         if taken.ring:
             ring_bridge(taken.ring)
-        while batch.more() and _send(office, desk, batch):
-            pass
+        if len(taken.records) > 1:
+            with desk.watch.over(batch.hand_over):
+                _send_all(office, desk, batch)
+        else:
+            _send_all(office, desk, batch)
     except BaseException:
         # A time limit, or a bug of ours: the mail in hand has had its attempt, or it would come again at once.
         batch.end(blame=True)
         raise
     batch.end(blame=False)
+    _make_room(office, desk, batch)
     if taken.closed:
         return dict.fromkeys(ids, Returned()) | batch.outcomes
     return batch.outcomes
@@ -78,16 +69,24 @@ def refuse(office: Office, desk: Desk, mail_id: str, reason: str, detail: str) -
         Diary(office.spool.part_of).note([outcome])
 
 
-def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
+def _send_all(office: Office, desk: Desk, batch: Batch) -> None:
+    while batch.more() and _send(office, desk, batch):
+        pass
+
+
+def _send(office: Office, desk: Desk, batch: Batch) -> bool:
     """One connection's share of the batch. False where there is no use in going on now."""
     failure: SmtpError | None = None
+    connection: Connection | None = None
     try:
-        connection = desk.line.get()
+        connection = _connect(office, desk, batch)
     except SmtpError as error:
         failure = error
     # Outside the handler: an error of Redis must not carry what the relay said into a traceback.
     if failure is not None:
         return _relay_failed(office, desk, batch, failure)
+    if connection is None:
+        return False
     before = batch.delivered
     fresh = connection.mails == 0
     try:
@@ -102,10 +101,71 @@ def _send(office: Office, desk: Desk, batch: _Batch) -> bool:
         connection.used_at = time.monotonic()
         if connection.broken:
             desk.line.drop()
+    if failure is None:
+        failure = batch.crowd
     return failure is None or _session_broke(office, desk, batch, failure, fresh, batch.delivered - before)
 
 
-def _relay_failed(office: Office, desk: Desk, batch: _Batch, error: SmtpError) -> bool:
+def _connect(office: Office, desk: Desk, batch: Batch) -> Connection | None:
+    """A connection, when the relay has a place for it; None where it had none, and the mails went back. Raises
+    `SmtpError`."""
+    line = desk.line
+    if line.ready():
+        return line.get()
+    begun = time.monotonic()
+    try:
+        while batch.more():
+            if not line.bears or _ask(office, desk).free:
+                try:
+                    connection = line.get()
+                except SmtpError as error:
+                    if not _is_full(office, desk, error):
+                        raise
+                else:
+                    line.bears = office.spool.connected(desk.owner).bears
+                    return connection
+            batch.waiting = True
+            waited = time.monotonic() - begun
+            if waited > FOR_A_PLACE:
+                break
+            time.sleep(LOOKS[waited > 1])
+    except SpoolError:
+        line.drop()
+        batch.redis_is_away()
+    finally:
+        batch.waiting = False
+    batch.give_back(LATER)
+    return None
+
+
+def _ask(office: Office, desk: Desk) -> Place:
+    place = office.spool.may_connect(desk.owner)
+    desk.line.bears = place.bears
+    return place
+
+
+def _is_full(office: Office, desk: Desk, error: SmtpError) -> bool:
+    """The relay refused one connection more, while others of ours work: that is no outage."""
+    wordless = not crowded(error.phase, error.code, error.text)
+    if error.configuration or (wordless and not perhaps_crowded(error)):
+        return False
+    place = office.spool.relay_full(desk.owner, wordless)
+    desk.line.bears = place.bears
+    return place.free
+
+
+def _make_room(office: Office, desk: Desk, batch: Batch) -> None:
+    """Where the relay bears fewer connections than there are children, an idle one would keep others' mail waiting."""
+    if batch.bears or desk.line.bears:
+        desk.line.bears = batch.bears
+        desk.line.drop()
+        try:
+            office.spool.disconnected(desk.owner)
+        except SpoolError:
+            logger.info("Redis does not answer; it takes this connection for open until the next one")
+
+
+def _relay_failed(office: Office, desk: Desk, batch: Batch, error: SmtpError) -> bool:
     """There is no working session: that is the relay's fault, and no attempt of the mails that wait."""
     place = desk.line.relay.place
     is_open, wait, changed = office.spool.relay_failed(_told(error), error.configuration, place)
@@ -118,8 +178,14 @@ def _relay_failed(office: Office, desk: Desk, batch: _Batch, error: SmtpError) -
     return False
 
 
-def _session_broke(office: Office, desk: Desk, batch: _Batch, error: SmtpError, fresh: bool, delivered: int) -> bool:
+def _session_broke(office: Office, desk: Desk, batch: Batch, error: SmtpError, fresh: bool, delivered: int) -> bool:
     """The connection was lost between greeting and good-bye. True where the rest may go over a new one."""
+    if crowded(error.phase, error.code, error.text):
+        batch.crowd = None
+        desk.line.drop()
+        batch.lose(error.phase, blame=False)
+        # True: the rest waits for a place.
+        return _is_full(office, desk, error) or _relay_failed(office, desk, batch, error)
     if error.configuration:
         batch.lose(error.phase, blame=False)
         return _relay_failed(office, desk, batch, error)
@@ -132,199 +198,11 @@ def _session_broke(office: Office, desk: Desk, batch: _Batch, error: SmtpError, 
     return _relay_failed(office, desk, batch, error)
 
 
-_BEFORE_MAIL = ("connect", "greeting", "EHLO", "HELO", "STARTTLS", "TLS", "AUTH")
-
-
 def _told(error: SmtpError) -> str:
-    """For the operator: with the relay's words, unless they may quote an address."""
-    return str(error) if error.phase in _BEFORE_MAIL else _public(error)
+    """For the operator: with the relay's words, addresses masked."""
+    return masked(str(error))
 
 
 def _public(error: SmtpError) -> str:
     """For the log: without the relay's words."""
     return f"{error.phase}: {error.code}" if error.code else str(error)
-
-
-class _Batch:
-    """The journal of one batch: what is to do, what is under way, and outcomes not yet written."""
-
-    def __init__(self, office: Office, owner: str, taken: Taken) -> None:
-        self.office = office
-        self.owner = owner
-        self.todo: deque[Record | Outgoing] = deque(taken.records)
-        self.records = {record.id: record for record in taken.records}
-        self.outcomes: dict[str, Outcome] = {}
-        self.delivered = 0
-        self._unwritten: list[tuple[str, Outcome]] = []
-        self._diary = Diary(office.spool.part_of)
-        self._handed_out: dict[str, Outgoing] = {}
-        self._committed: set[str] = set()
-        self._fetched: dict[str, bytes] = {}
-        self._relay_was_down = taken.relay_was_down
-        self._redis_away = False
-        self._taken_at = taken.now / 1000
-        self._begun = time.monotonic()
-
-    def more(self) -> bool:
-        return bool(self.todo) and not self._out_of_time()
-
-    def _out_of_time(self) -> bool:
-        late = time.monotonic() - self._begun > self.office.seconds
-        return late or self._redis_away or self.office.stopping()
-
-    # What the session asks: see session.Journal.
-
-    def next(self, count: int) -> list[Outgoing]:
-        mails: list[Outgoing] = []
-        while len(mails) < count and self.more():
-            item = self.todo.popleft()
-            if isinstance(item, Record):
-                try:
-                    item = self._build(item)
-                except SpoolError:
-                    self._redis_away = True
-                    self.todo.appendleft(item)
-                    break
-                except Unsendable as error:
-                    self._decide(item.id, Failed(error.reason, error.detail))
-                    continue
-                except Exception as error:  # a bug of ours must not stop the mails behind this one
-                    logger.error("mail %s cannot be built: %s", item.id, where(error))
-                    self._decide(item.id, Failed("internal_error", f"{type(error).__name__} while it was built"))
-                    continue
-            self._handed_out[item.id] = item
-            mails.append(item)
-        return mails
-
-    def commit(self, mails: list[Outgoing]) -> list[Outgoing]:
-        try:
-            allowed = set(self._step([mail.id for mail in mails]))
-        except SpoolError:
-            # The session goes on to read what is under way; nothing new is begun.
-            self._redis_away = True
-            for mail in reversed(mails):
-                self.again(mail)
-            return []
-        self._committed |= allowed
-        for mail in mails:
-            if mail.id not in allowed:  # somebody took it over while this process was not looking
-                self._forget(mail.id)
-        return [mail for mail in mails if mail.id in allowed]
-
-    def done(self, mail: Outgoing, verdict: Verdict) -> None:
-        self._judge(mail, verdict)
-        if verdict.final is None or verdict.final.code == 421:
-            return
-        self.delivered += 1
-        if self._relay_was_down:
-            self._relay_is_back()
-
-    def again(self, mail: Outgoing) -> None:
-        self._forget(mail.id)
-        self.todo.appendleft(mail)
-
-    def withdraw(self, mail: Outgoing) -> None:
-        self._committed.discard(mail.id)
-
-    def _relay_is_back(self) -> None:
-        try:
-            if self.office.spool.relay_works():
-                logger.warning("relay: works again")
-            self._relay_was_down = False
-        except SpoolError:  # what the session goes on to read still counts
-            self._redis_away = True
-
-    def _judge(self, mail: Outgoing, verdict: Verdict) -> None:
-        record = self.records[mail.id]
-        age = self._taken_at + time.monotonic() - self._begun - record.since / 1000
-        chance = random.random()  # noqa: S311 - spreads load
-        outcome = decide(verdict, mail.envelope.recipients, record.tries + 1, age, self.office.policy, chance)
-        self._forget(mail.id)
-        if isinstance(outcome, Deferred | Failed) and outcome.recipients == mail.envelope.recipients:
-            outcome = replace(outcome, recipients=None)  # nobody has it yet
-        self._decide(mail.id, self._doubt(outcome))
-
-    # What deliver asks.
-
-    def lose(self, phase: str, blame: bool) -> None:
-        """The connection is gone: what was committed is in doubt. What was not was certainly not sent: it comes
-        again, or with `blame` waits for its next attempt."""
-        for mail in reversed(list(self._handed_out.values())):
-            if mail.id in self._committed:
-                self._judge(mail, Verdict((), None, phase))
-            elif blame:
-                self._judge(mail, Verdict((), _BROKE, "MAIL"))
-            else:
-                self.again(mail)
-
-    def give_back(self, delay: float) -> None:
-        """All that is left goes to the queue; no attempt is counted."""
-        while self.todo:
-            self._decide(self.todo.popleft().id, Returned(delay))
-
-    def end(self, blame: bool) -> None:
-        """However the batch ended: every mail in hand gets an outcome, and all outcomes are written."""
-        self.lose("interrupted", blame)
-        self.give_back(0)
-        pause, tell = 0.1, 0.0
-        while True:
-            try:
-                self._step(end=True)
-            except SpoolError as error:
-                if time.monotonic() >= tell:
-                    logger.warning("%s; %d outcomes wait for it", error, len(self._unwritten))
-                    tell = time.monotonic() + 60
-                time.sleep(pause)
-                pause = min(pause * 2, 5)
-            else:
-                self._diary.end()
-                return
-
-    def _build(self, record: Record) -> Outgoing:
-        if record.size > self.office.limits.mail:
-            raise Unsendable("too_large", f"{record.size} octets, more than the limit of {self.office.limits.mail}")
-        email = message.from_entry(self._payload(record), self.office.limits)
-        domain = self.office.sender.address.rpartition("@")[2]
-        envelope = mime.build(email, self.office.sender, f"{record.origin}@{domain}", record.at)
-        if record.recipients is not None:
-            envelope = envelope.only(record.recipients)
-        return Outgoing(record.id, envelope)
-
-    def _payload(self, record: Record) -> bytes:
-        if record.payload or not record.size:
-            return record.payload
-        if record.id not in self._fetched:
-            self._fetched = self.office.spool.payloads([record.id, *self._behind(record)])
-        payload = self._fetched.pop(record.id, b"")
-        if not payload:  # where somebody else has the mail by now, this outcome is not written
-            raise Unsendable("internal_error", "its payload is gone from Redis")
-        return payload
-
-    def _behind(self, record: Record) -> Iterator[str]:
-        """The next ones whose payloads are to be read with this one's."""
-        size = record.size
-        for item in self.todo:
-            if isinstance(item, Record) and not item.payload:
-                size += item.size
-                if size > FETCH:
-                    return
-                yield item.id
-
-    def _doubt(self, outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Deferred | Failed) and outcome.in_doubt and self.office.hold_in_doubt:
-            return Held("in_doubt", outcome.detail)
-        return outcome
-
-    def _decide(self, mail_id: str, outcome: Outcome) -> None:
-        self.outcomes[mail_id] = outcome
-        self._unwritten.append((mail_id, outcome))
-
-    def _forget(self, mail_id: str) -> None:
-        self._handed_out.pop(mail_id, None)
-        self._committed.discard(mail_id)
-
-    def _step(self, commit: Sequence[str] = (), end: bool = False) -> list[str]:
-        allowed = self.office.spool.step(self.owner, self._unwritten, commit, end)
-        self._diary.note(self._unwritten)
-        self._unwritten.clear()
-        return allowed

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from .late import Watch
 from .owner import name_desk
 from .smtp.connection import Connection, open_connection
 from .smtp.relay import Relay
@@ -25,6 +26,13 @@ SUSPICION_HOLDS: Final = 60
 """The same, where it may have been something else: the connection broke, and nobody said why."""
 
 
+SLOW: Final = 3.0
+"""Seconds without a verdict after which the relay is late with a mail, at least."""
+
+LATEST: Final = 30.0
+"""The same, at most: where the relay is slow with each mail, others would be no faster."""
+
+
 class Line:
     """The warm connection to the relay: opened when needed, kept while it is good. Learns what the relay can bear."""
 
@@ -33,17 +41,40 @@ class Line:
         self._connection: Connection | None = None
         self._learned: Relay = relay
         self._until = 0.0
+        self._most = 0
+        self._most_until = 0.0
+        self.pace: deque[float] = deque(maxlen=5)
+        """Seconds that the last mails took."""
+        self.bears = 0
+        """Connections that the relay bears from all of us together; 0 where no limit is known."""
 
-    def get(self) -> Connection:
-        """A connection ready for MAIL. Raises `SmtpError`."""
+    def recipients(self) -> int:
+        """How many the relay takes in one transaction; 0 where no limit is known."""
+        return self._most if self._most and time.monotonic() < self._most_until else 0
+
+    def takes_recipients(self, most: int) -> None:
+        known = self.recipients()
+        self._most, self._most_until = min(known or most, most), time.monotonic() + LESSON_HOLDS
+
+    def patience(self) -> float:
+        usual = sorted(self.pace)[len(self.pace) // 2] if self.pace else 0.0
+        return min(max(4 * usual, SLOW), LATEST)
+
+    def ready(self) -> bool:
+        """There is one that may be used; one that may not is closed."""
         if self._connection is not None and not self._connection.reusable():
             self.drop()
         if self._connection is not None and not self._connection.answers():
             # What ended it is no lesson about the relay: something on the way has forgotten it.
             self._connection.close(polite=False)
             self._connection = None
-        if self._connection is None:
+        return self._connection is not None
+
+    def get(self) -> Connection:
+        """A connection ready for MAIL. Raises `SmtpError`."""
+        if not self.ready():
             self._connection = open_connection(self._as_known())
+        assert self._connection is not None
         return self._connection
 
     def drop(self) -> None:
@@ -78,6 +109,7 @@ class Line:
 class Desk:
     owner: str
     line: Line
+    watch: Watch = dataclasses.field(default_factory=Watch)
 
 
 class Desks:
@@ -88,6 +120,7 @@ class Desks:
         self.relay = relay
         self._numbers = itertools.count()
         self._free: deque[Desk] = deque()
+        self._watch = Watch()
         self.taken: set[str] = set()
         """The owners at work."""
 
@@ -97,7 +130,7 @@ class Desks:
         try:
             desk = self._free.pop()
         except IndexError:
-            desk = Desk(name_desk(self.worker, next(self._numbers)), Line(self.relay))
+            desk = Desk(name_desk(self.worker, next(self._numbers)), Line(self.relay), self._watch)
         self.taken.add(desk.owner)
         try:
             yield desk

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from .retry import Deferred, Failed, Held, Outcome, Sent
+from .retry import Deferred, Failed, Further, Held, Sent, Step
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Diary:
         self._part_of = part_of
         self._sent: list[str] = []
 
-    def note(self, outcomes: Iterable[tuple[str, Outcome]]) -> None:
+    def note(self, outcomes: Iterable[tuple[str, Step]]) -> None:
         """These are written into the spool. Never raises."""
         for mail_id, outcome in outcomes:
             match outcome:
@@ -34,6 +34,8 @@ class Diary:
                     _dead(mail_id, outcome.reason, "")
                 case Deferred():
                     self._deferred(mail_id, outcome)
+                case Further(refused=Failed() as refused):
+                    _dead(self._part_of(mail_id), refused.reason, f" ({refused.code} to some of {mail_id})")
         if len(self._sent) >= TOGETHER:
             self.end()
 

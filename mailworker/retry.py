@@ -77,7 +77,16 @@ class Returned:
     delay: float = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Further:
+    """Not the end: some have the mail, and it goes on at once, in the same hand, for these `recipients`."""
+
+    recipients: tuple[str, ...]
+    refused: Failed | None = None
+
+
 Outcome = Sent | Deferred | Failed | Held | Returned
+Step = Outcome | Further
 
 
 def decide(

@@ -5,13 +5,15 @@ and its place in `due` never disagree.
 """
 
 from .connect import connect
-from .spool import Claim, Record, Ring, Spool, Taken, token_of
+from .spool import Claim, Place, Record, Refused, Ring, Spool, Taken, token_of
 from .views import DeadLetter, Views, Waiting
 
 __all__ = [
     "Claim",
     "DeadLetter",
+    "Place",
     "Record",
+    "Refused",
     "Ring",
     "Spool",
     "Taken",

@@ -8,6 +8,7 @@ local HEARD, LATE = P .. 'heard', P .. 'late'
 -- its caller goes on (calloff.lua): a copy of it that arrives after that, from a socket that was closed, does nothing.
 local call = table.remove(ARGV)
 if redis.call('ZSCORE', LATE, call) then return redis.error_reply('LATE this call was called off') end
+local PLACES, LIMIT, REFUSED = P .. 'places', P .. 'limit', P .. 'refused'
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -127,9 +128,9 @@ end
 local RING_MS = 5000
 local function belongs(holder, owner) return holder and (holder == owner or holder:sub(1, #owner + 1) == owner .. ' ') end
 
-local function pool_size()
+local function children()
   local size = 0
-  for _, children in ipairs(redis.call('HVALS', POOLS)) do size = size + tonumber(children) end
+  for _, number in ipairs(redis.call('HVALS', POOLS)) do size = size + tonumber(number) end
   return math.max(size, 1)
 end
 
@@ -137,6 +138,34 @@ end
 local function length(queue)
   local entries = redis.pcall('LLEN', queue)
   return type(entries) == 'number' and entries or 0
+end
+
+-- The pool children that there is any use in ringing: a few more than the relay bears connections.
+local function pool_size()
+  local size, bears = children(), redis.call('HGET', LIMIT, 'connections')
+  return bears and math.min(size, bears * 4) or size
+end
+
+-- The relay failed. Returns {1 if the breaker is open, ms until the next probe, 1 if this call opened it}.
+local function relay_down(text, configuration, enough, first, longest, place)
+  -- A mail that went through since the last failure shows that the relay works: failures count in a row.
+  local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
+  local was = redis.call('HEXISTS', RELAY, 'open_until')
+  if was == 0 and redis.call('HGET', RELAY, 'sent') ~= sent then redis.call('HSET', RELAY, 'failures', 0, 'since', now) end
+  local failures = redis.call('HINCRBY', RELAY, 'failures', 1)
+  redis.call('HSET', RELAY, 'text', text, 'configuration', configuration and 1 or 0, 'failed_at', now, 'place', place,
+    'sent', sent)
+  if redis.call('HEXISTS', RELAY, 'since') == 0 then redis.call('HSET', RELAY, 'since', now) end
+  local interval = tonumber(redis.call('HGET', RELAY, 'interval') or 0)
+  if was == 0 and not configuration and failures < enough then return {0, 0, 0} end
+  -- Of several children that fail together only the first one widens the interval.
+  local till = tonumber(redis.call('HGET', RELAY, 'open_until') or 0)
+  if was == 1 and till > now then return {1, till - now, 0} end
+  interval = interval == 0 and first or math.min(interval * 2, longest)
+  redis.call('HSET', RELAY, 'interval', interval, 'open_until', now + interval)
+  -- How many connections it bears is found out anew when it works again.
+  redis.call('DEL', PROBE, PLACES, LIMIT)
+  return {1, interval, 1 - was}
 end
 
 -- Is there something to do for the bridge? `batch` is the mails in a full doorbell.

@@ -13,6 +13,7 @@ end
 redis.call('DEL', lease_key(owner), claim_key(owner))
 redis.call('HDEL', OWNERS, owner)
 redis.call('HDEL', POOLS, owner)
+redis.call('ZREM', PLACES, owner)
 redis.call('HDEL', HEARD, owner)
 if belongs(redis.call('GET', RING), owner) then redis.call('DEL', RING) end
 if redis.call('GET', PROBE) == owner then redis.call('DEL', PROBE) end

@@ -19,7 +19,7 @@ import redis
 from .. import refusal
 from ..diary import given_up
 from ..errors import SpoolError
-from ..retry import Deferred, Failed, Held, Outcome, Returned, Sent
+from ..retry import Deferred, Failed, Further, Held, Returned, Sent, Step
 from .connect import Caller
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,12 @@ FULL: Final = (200, 1024 * 1024)
 
 KEEP_SENT_SECONDS: Final = 86_400
 _DETAIL: Final = 1000
+PROBES_MS: Final = (15_000, 300_000)
+"""The first and the longest interval in which a relay that does not work is probed."""
+
+TRY_ONE_MORE_MS: Final = (120_000, 1_200_000)
+"""The first and the longest wait until one connection more is tried than the relay bears."""
+
 _SCRIPTS: Final = (
     "beat",
     "calloff",
@@ -54,7 +60,9 @@ _SCRIPTS: Final = (
     "drop",
     "giveback",
     "hasten",
+    "place",
     "put",
+    "refused",
     "relay",
     "release",
     "revive",
@@ -129,6 +137,24 @@ class Taken:
     """Redis's clock in ms."""
     closed: bool
     """The relay's breaker is open: what was not taken waits in the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`bears` is how many connections the relay bears, 0 where no limit is known."""
+
+    free: bool
+    bears: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """`configuration` where the relay refuses the site, and not this mail. `back` mails went to the queue."""
+
+    configuration: bool
+    wait: float
+    opened: bool
+    back: int
 
 
 class Spool:
@@ -220,9 +246,10 @@ class Spool:
         return {mail_id: payload for mail_id, payload in zip(ids, found, strict=True) if payload}
 
     def step(
-        self, owner: str, settle: Sequence[tuple[str, Outcome]], commit: Sequence[str] = (), end: bool = False
+        self, owner: str, settle: Sequence[tuple[str, Step]], commit: Sequence[str] = (), end: bool = False
     ) -> list[str]:
-        """Writes outcomes, and marks the mails in `commit` as about to be sent. Returns those that may go."""
+        """Writes outcomes, and marks the mails in `commit` as about to be sent. Returns those that may go; at the `end`
+        of a batch, where that is limited, how many connections the relay bears."""
         sent = [mail_id for mail_id, outcome in settle if isinstance(outcome, Sent)]
         others = [_wire(mail_id, outcome) for mail_id, outcome in settle if not isinstance(outcome, Sent)]
         head = (owner, self.in_doubt, KEEP_SENT_SECONDS, "1" if end else "0")
@@ -320,7 +347,7 @@ class Spool:
 
     def relay_failed(self, text: str, configuration: bool, place: str = "") -> tuple[bool, float, bool]:
         """(is the breaker open, seconds to the next probe, did this call open it or was it the probe)."""
-        arguments = ("down", text[:_DETAIL], "1" if configuration else "0", 3, 15_000, 300_000, place)
+        arguments = ("down", text[:_DETAIL], "1" if configuration else "0", 3, *PROBES_MS, place)
         is_open, wait, changed = self._run("relay", (), *arguments)
         return bool(is_open), wait / 1000, bool(changed)
 
@@ -352,6 +379,32 @@ class Spool:
         except redis.RedisError:
             return True
         return True
+
+    def refused(self, mail_id: str, said: str, enough: int, text: str, place: str) -> Refused:
+        """The relay refused this mail, a dead letter by now, in words that may be meant for the site. `said` is what is
+        compared; with `enough` mails in a row it is the configuration, and they are no dead letters any more."""
+        answer = self._run("refused", (), mail_id, said[:_DETAIL], enough, text[:_DETAIL], place, *PROBES_MS)
+        return Refused(bool(answer[0]), answer[1] / 1000, bool(answer[2]), int(answer[3]))
+
+    # The relay's places.
+
+    def may_connect(self, owner: str) -> Place:
+        return self._place("ask", owner)
+
+    def connected(self, owner: str) -> Place:
+        return self._place("up", owner)
+
+    def disconnected(self, owner: str) -> None:
+        self._place("down", owner)
+
+    def relay_full(self, owner: str, wordless: bool) -> Place:
+        """The relay refused a connection; `wordless` where it did not say why. `free` is true where others are
+        connected and work, so that this is no outage."""
+        return self._place("full", owner, wordless)
+
+    def _place(self, what: str, owner: str, wordless: bool = False) -> Place:
+        free, bears = self._run("place", (), what, owner, *TRY_ONE_MORE_MS, "1" if wordless else "0")
+        return Place(bool(free), int(bears))
 
     def _run(self, name: str, keys: Sequence[str], *arguments: Any, repeat: bool = True) -> Any:
         """Runs a script; where that is harmless, once more if the connection was lost.
@@ -420,7 +473,7 @@ def _record(item: list[Any]) -> Record:
     return Record(mail_id.decode(), payload, size, int(at), int(tries), remaining, int(since), origin.decode())
 
 
-def _wire(mail_id: str, outcome: Outcome) -> str:
+def _wire(mail_id: str, outcome: Step) -> str:
     """The outcome as step.lua reads it."""
     fields: dict[str, Any] = {"id": mail_id}
     match outcome:
@@ -438,6 +491,10 @@ def _wire(mail_id: str, outcome: Outcome) -> str:
                 fields["refused"] = _failure(outcome.refused)
         case Returned():
             fields |= {"kind": "returned", "delay": round(outcome.delay * 1000)}
+        case Further():
+            fields |= {"kind": "further", "rcpt": json.dumps(outcome.recipients)}
+            if outcome.refused is not None:
+                fields["refused"] = _failure(outcome.refused)
     return json.dumps(fields)
 
 

@@ -1,6 +1,7 @@
 -- ARGV: owner, in-doubt policy, keep in s, '1' if the batch ends here, number of sent, sent ids…, number to commit,
 -- ids…, then outcomes as JSON, one each.
--- Settles what ended and commits what comes next. Returns the ids that may go.
+-- Settles what ended and commits what comes next. Returns the ids that may go; at the end of a batch, where that is
+-- limited, how many connections the relay bears.
 run_when_full()
 local owner, policy, keep = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local at = 5
@@ -68,11 +69,18 @@ local function settle(outcome)
   local record = redis.call('HMGET', mail_key(id), 'state', 'owner')
   if record[2] ~= owner or (record[1] ~= 'leased' and record[1] ~= 'committing') then return end
   local key = mail_key(id)
-  redis.call('SREM', lease_key(owner), id)
-  if outcome.kind ~= 'returned' then redis.call('HINCRBY', key, 'tries', 1) end
+  if outcome.kind ~= 'further' then redis.call('SREM', lease_key(owner), id) end
+  if outcome.kind ~= 'returned' and outcome.kind ~= 'further' then redis.call('HINCRBY', key, 'tries', 1) end
   if outcome.in_doubt then doubt(id) end
   if outcome.rcpt then redis.call('HSET', key, 'rcpt', outcome.rcpt) end
   if outcome.refused then split(id, outcome.refused) end
+  if outcome.kind == 'further' then  -- its next transaction is committed anew
+    if record[1] == 'committing' then
+      move('committing', 'leased')
+      redis.call('HSET', key, 'state', 'leased')
+    end
+    return
+  end
   if outcome.kind == 'failed' or outcome.kind == 'held' then
     return bury(id, record[1], outcome.reason, outcome.detail, outcome.code, outcome.kind)
   end
@@ -92,6 +100,7 @@ if ARGV[4] == '1' then
   leave(owner, policy)
   -- Whoever talked to the relay has told of it, which ended the probe: this mail was none, and the next one probes.
   if redis.call('GET', PROBE) == owner then redis.call('DEL', PROBE) end
+  go = {redis.call('HGET', LIMIT, 'connections') or nil}
 end
 write_counts()
 return go

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailworker import deliver, message, mime
+from mailworker import batch, message, mime, retry
 from mailworker.address import Mailbox
 from mailworker.diary import where
 from mailworker.giveback import serialize
@@ -135,15 +135,15 @@ def test_a_bug_of_ours_is_told_with_file_line_and_function_and_without_the_mail(
         raise ValueError(f"cannot handle {SECRET}")
 
     monkeypatch.setattr(mime, "build", build)
-    office = deliver.Office(
-        spool, Mailbox("site@example.com"), message.Limits(), deliver.Policy(), hold_in_doubt=False, seconds=9
+    office = batch.Office(
+        spool, Mailbox("site@example.com"), message.Limits(), retry.Policy(), hold_in_doubt=False, seconds=9
     )
     spool.put("m1", json.dumps({"to": SECRET, "subject": "s", "body": "b"}).encode())
-    batch = deliver._Batch(office, "w/1.0", spool.take("w/1.0", ["m1"]))
-    assert batch.next(1) == []
-    batch.end(blame=False)
+    journal = batch.Batch(office, "w/1.0", spool.take("w/1.0", ["m1"]))
+    assert journal.next(1) == []
+    journal.end(blame=False)
     assert re.search(
-        r"mail m1 cannot be built: ValueError at test_log.py:\d+ in build < deliver.py:\d+ in _build", caplog.text
+        r"mail m1 cannot be built: ValueError at test_log.py:\d+ in build < batch.py:\d+ in _build", caplog.text
     )
     assert "mail m1 is a dead letter: internal_error" in caplog.text
     assert SECRET not in caplog.text

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mailworker.address import Mailbox
-from mailworker.deliver import Office, _Batch
+from mailworker.batch import Batch, Office
 from mailworker.message import Limits
 from mailworker.retry import Failed, Policy
 from mailworker.spool import Spool, connect
@@ -19,7 +19,7 @@ def spool(redis_server: RedisServer) -> Spool:
     return Spool(connect(redis_server.url), ["queue:email"])
 
 
-def batch_of(spool: Spool, *sizes: int) -> tuple[_Batch, list[list[str]]]:
+def batch_of(spool: Spool, *sizes: int) -> tuple[Batch, list[list[str]]]:
     """A batch of mails with bodies of these sizes, and a list of what it reads in each call."""
     ids = [f"m{number}" for number in range(len(sizes))]
     for mail_id, size in zip(ids, sizes, strict=True):
@@ -34,7 +34,7 @@ def batch_of(spool: Spool, *sizes: int) -> tuple[_Batch, list[list[str]]]:
         return read(wanted)
 
     spool.payloads = payloads  # type: ignore[method-assign, assignment]
-    return _Batch(office, "w/1.0", spool.take("w/1.0", ids)), calls
+    return Batch(office, "w/1.0", spool.take("w/1.0", ids)), calls
 
 
 def test_those_that_fit_are_read_together(spool: Spool) -> None:

@@ -1,0 +1,42 @@
+-- A mail was refused in words that speak of the site and not of the mail: ARGV: id, what was said (the same words, the
+-- same step), how many such in a row open the breaker, text, place, first and longest interval in ms. The mail is a dead letter by now.
+-- Returns {1 if it is the configuration, ms until the next probe, 1 if this call opened the breaker, mails that went back}.
+run_when_full()
+local id, said, enough = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local ids = REFUSED .. ':ids'
+local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
+local open = redis.call('HEXISTS', RELAY, 'open_until') == 1
+local run = redis.call('HMGET', REFUSED, 'said', 'sent', 'found')
+-- A mail that the relay took in between ends the run.
+if run[1] ~= said or run[2] ~= sent then
+  redis.call('DEL', REFUSED, ids)
+  redis.call('HSET', REFUSED, 'said', said, 'sent', sent)
+  run[3] = false
+end
+redis.call('SADD', ids, id)
+-- A run of long ago says nothing of now.
+redis.call('EXPIRE', REFUSED, 86400)
+redis.call('EXPIRE', ids, 86400)
+if not run[3] and not (open and redis.call('HGET', RELAY, 'configuration') == '1') and redis.call('SCARD', ids) < enough then
+  return {0, 0, 0, 0}
+end
+redis.call('HSET', REFUSED, 'found', 1)
+local back = 0
+for _, refused in ipairs(redis.call('SMEMBERS', ids)) do
+  if redis.call('HGET', mail_key(refused), 'state') == 'failed' then
+    move('failed', 'queued')
+    count('total:failed', -1)
+    redis.call('HSET', mail_key(refused), 'state', 'queued')
+    if tonumber(redis.call('HGET', mail_key(refused), 'tries') or 0) > 0 then
+      redis.call('HINCRBY', mail_key(refused), 'tries', -1)
+    end
+    redis.call('HDEL', mail_key(refused), 'reason', 'detail', 'code', 'ended', 'owner', 'alone')
+    redis.call('ZREM', DEAD, refused)
+    redis.call('ZADD', DUE, now, refused)
+    back = back + 1
+  end
+end
+redis.call('DEL', ids)
+local down = relay_down(ARGV[4], true, 1, tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[5])
+write_counts()
+return {1, down[2], down[3], back}
