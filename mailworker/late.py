@@ -1,5 +1,5 @@
 """One thread in a process that delivers: it looks now and then whether a batch waits for its relay, and has it hand
-over what it has not begun. Whatever a batch hangs in (a name's look-up, a connection, TLS, a reply) need not look itself."""
+over what it has not begun, whatever the batch hangs in: a name's look-up, a connection, TLS, a reply."""
 
 from __future__ import annotations
 

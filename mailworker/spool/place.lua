@@ -8,12 +8,15 @@ run_when_full()
 local what, owner = ARGV[1], ARGV[2]
 
 -- Of an owner without a pulse the connection is gone, too.
+local mine = false
 local function others()
   local living = 0
   for _, name in ipairs(redis.call('ZRANGE', PLACES, 0, -1)) do
     if redis.call('HEXISTS', OWNERS, name) == 0 then
       redis.call('ZREM', PLACES, name)
-    elseif name ~= owner then
+    elseif name == owner then
+      mine = true
+    else
       living = living + 1
     end
   end
@@ -28,7 +31,7 @@ if what == 'down' then
 end
 
 if what == 'ask' then
-  if bears > 0 and not redis.call('ZSCORE', PLACES, owner) and others() >= bears then
+  if bears > 0 and others() >= bears and not mine then
     if field('try_at') > now and field('try_at') - now <= field('interval') then return {0, bears} end
     -- One tries whether the relay bears one more by now.
     redis.call('HSET', LIMIT, 'tries', owner, 'try_at', now + field('interval'))

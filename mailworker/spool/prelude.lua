@@ -146,7 +146,8 @@ local function pool_size()
   return bears and math.min(size, bears * 4) or size
 end
 
--- The relay failed. Returns {1 if the breaker is open, ms until the next probe, 1 if this call opened it}.
+-- The relay failed. Returns {1 if the breaker is open, ms until the next probe, 1 if this call opened it or was its
+-- probe}.
 local function relay_down(text, configuration, enough, first, longest, place)
   -- A mail that went through since the last failure shows that the relay works: failures count in a row.
   local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
@@ -165,7 +166,7 @@ local function relay_down(text, configuration, enough, first, longest, place)
   redis.call('HSET', RELAY, 'interval', interval, 'open_until', now + interval)
   -- How many connections it bears is found out anew when it works again.
   redis.call('DEL', PROBE, PLACES, LIMIT)
-  return {1, interval, 1 - was}
+  return {1, interval, 1}
 end
 
 -- Is there something to do for the bridge? `batch` is the mails in a full doorbell.

@@ -29,7 +29,7 @@ if wait > 0 then redis.call('HSET', mail_key(id), 'since', now + wait) end
 count(state, 1)
 count('total:accepted', 1)
 -- A doorbell each for a flood would only fill the broker: then the bridge rings for many at once.
-local rings = wait == 0 and rung() < pool_size() * tonumber(ARGV[6])
+local rings = wait == 0 and rung() < children() * tonumber(ARGV[6])
 local patience = now + tonumber(ARGV[4])
 redis.call('ZADD', DUE, rings and patience or now + wait, id)
 if rings then redis.call('ZADD', RUNG, patience, id) end

@@ -17,7 +17,7 @@ redis.call('SADD', ids, id)
 -- A run of long ago says nothing of now.
 redis.call('EXPIRE', REFUSED, 86400)
 redis.call('EXPIRE', ids, 86400)
-if not run[3] and not (open and redis.call('HGET', RELAY, 'configuration') == '1') and redis.call('SCARD', ids) < enough then
+if not run[3] and not (open and redis.call('HGET', RELAY, 'configuration') == '1') and #redis.call('SMEMBERS', ids) < enough then
   return {0, 0, 0, 0}
 end
 redis.call('HSET', REFUSED, 'found', 1)
