@@ -110,14 +110,15 @@ def _connect(office: Office, desk: Desk, batch: Batch) -> Connection | None:
     """A connection, when the relay has a place for it; None where it had none, and the mails went back. Raises
     `SmtpError`."""
     line = desk.line
-    if line.ready():
-        return line.get()
+    kept = line.kept()
+    if kept is not None:
+        return kept
     begun = time.monotonic()
     try:
         while batch.more():
             if not line.bears or _ask(office, desk).free:
                 try:
-                    connection = line.get()
+                    connection = line.connect()
                 except SmtpError as error:
                     if not _is_full(office, desk, error):
                         raise

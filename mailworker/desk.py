@@ -60,22 +60,24 @@ class Line:
         usual = sorted(self.pace)[len(self.pace) // 2] if self.pace else 0.0
         return min(max(4 * usual, SLOW), LATEST)
 
-    def ready(self) -> bool:
-        """There is one that may be used; one that may not is closed."""
+    def kept(self) -> Connection | None:
+        """The connection that is there, if it may be used; one that may not is closed."""
         if self._connection is not None and not self._connection.reusable():
             self.drop()
         if self._connection is not None and not self._connection.answers():
             # What ended it is no lesson about the relay: something on the way has forgotten it.
             self._connection.close(polite=False)
             self._connection = None
-        return self._connection is not None
+        return self._connection
+
+    def connect(self) -> Connection:
+        """A new one. Raises `SmtpError`."""
+        self._connection = open_connection(self._as_known())
+        return self._connection
 
     def get(self) -> Connection:
         """A connection ready for MAIL. Raises `SmtpError`."""
-        if not self.ready():
-            self._connection = open_connection(self._as_known())
-        assert self._connection is not None
-        return self._connection
+        return self.kept() or self.connect()
 
     def drop(self) -> None:
         connection, self._connection = self._connection, None
