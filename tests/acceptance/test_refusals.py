@@ -181,7 +181,7 @@ def test_a_worker_that_starts_meanwhile_waits_and_goes_on(
     until(lambda: inbox.subjects() == ["waits"], 30, "the mail")
 
 
-@pytest.mark.parametrize(("size", "limit"), [(300, "6mb"), (20_000, "12mb"), (1_000_000, "40mb")])
+@pytest.mark.parametrize(("size", "limit"), [(300, "3mb"), (20_000, "12mb"), (1_000_000, "40mb")])
 def test_a_full_redis_drains_by_itself(tmp_path: Path, inbox: Inbox, size: int, limit: str) -> None:
     """The broker is in it, too. Only sending frees memory, and nobody raises the limit."""
     (tmp_path / "redis").mkdir()
@@ -207,7 +207,7 @@ def test_what_becomes_full_meanwhile_drains_and_control_answers(
     try:
         inbox.gate.clear()
         workers.start()
-        own_redis.client().config_set("maxmemory", "6mb")
+        own_redis.client().config_set("maxmemory", "4mb")
         pushed = _fill(own_redis, 3000)
         answer = workers.run("celery", "-A", "mailworker", "inspect", "ping", "-t", "5")
         assert "1 node online" in answer.stdout, answer.stdout + answer.stderr
