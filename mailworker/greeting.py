@@ -9,6 +9,7 @@ from typing import Final
 
 from .settings import Settings
 from .smtp.relay import Relay, Security
+from .smtp.tls import unusual
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ def warnings(settings: Settings) -> list[str]:
     relay = settings.relay
     if "smtp_url" not in settings.model_fields_set:
         found.append(f"MAILWORKER_SMTP_URL is not set: mail goes to {relay.place}")
+    if unusual(relay):
+        found.append(f"MAILWORKER_SMTP_URL: {unusual(relay)}")
     if not settings.has_sender:
         found.append(f"nobody said who sends, and {settings.mail_from.address} is refused by most: set MAILWORKER_FROM")
     if relay.user and relay.security is Security.CLEAR and not _is_loopback(relay):

@@ -187,7 +187,6 @@ class Settings(BaseModel):
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError("must end after host and port")
         security = _SECURITY[parts.scheme]
-        _check_port(security, parts.port)
         if parts.password and not parts.username:
             raise ValueError("has a password and no user")
         if parts.username and parts.password is None and not self._has_token:
@@ -265,14 +264,6 @@ class Settings(BaseModel):
     @property
     def celery_broker_url(self) -> str:
         return self.broker.url
-
-
-def _check_port(security: Security, port: int | None) -> None:
-    """A scheme on the port that is another's would wait for an answer that never comes."""
-    if port == _PORTS[Security.TLS] and security is not Security.TLS:
-        raise ValueError(f"port {port} speaks TLS from the start; write smtps://, or another port")
-    if security is Security.TLS and port in (_PORTS[Security.CLEAR], _PORTS[Security.STARTTLS]):
-        raise ValueError(f"port {port} does not speak TLS from the start; write smtp+starttls://, or another port")
 
 
 def _check_broker(url: str) -> None:

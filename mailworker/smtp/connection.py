@@ -22,7 +22,7 @@ from .dial import dial
 from .kinds import Kinds
 from .relay import Relay, Security
 from .replies import Reply, ReplyReader
-from .tls import is_tls, names, other, refused_later, secure
+from .tls import is_tls, names, other, refused_later, secure, unusual
 
 LARGE: Final = 64 * 1024
 """Octets above which joining for the sake of one segment costs more than it saves."""
@@ -266,6 +266,8 @@ def _explained(connection: Connection, error: SmtpError) -> SmtpError:
         if found:
             text = error.text.replace(": write a host", f": it is for {', '.join(found[:5])}: write a host")
             return SmtpError("TLS", 0, text, configuration=True)
+    if error.phase == "greeting" and not error.code and not error.configuration and (hint := unusual(relay)):
+        return SmtpError("greeting", 0, f"{error.text}; {hint} in MAILWORKER_SMTP_URL")
     if isinstance(error.__cause__, ssl.SSLError) and error.phase != "TLS":
         return refused_later(error.__cause__, relay) or error
     return error

@@ -60,11 +60,12 @@ def secure(sock: socket.socket, relay: Relay) -> ssl.SSLSocket:
     except ssl.SSLCertVerificationError as error:
         raise SmtpError("TLS", 0, _bad_certificate(error, relay), configuration=True) from error
     except TimeoutError:
-        raise SmtpError("TLS", 0, "no hand-shake in time") from None
+        raise SmtpError("TLS", 0, f"no hand-shake in time{_hint(relay)}") from None
     except ssl.SSLError as error:
         raise _hand_shake_failed(error, relay) from error
     except OSError as error:
-        raise SmtpError("TLS", 0, f"the relay closed the connection ({type(error).__name__})") from error
+        text = f"the relay closed the connection ({type(error).__name__}){_hint(relay)}"
+        raise SmtpError("TLS", 0, text) from error
     except ValueError as error:  # a host that is no name: an address with a zone, say
         raise SmtpError("TLS", 0, f"no certificate can have the name {relay.host}", configuration=True) from error
 
@@ -72,7 +73,7 @@ def secure(sock: socket.socket, relay: Relay) -> ssl.SSLSocket:
 def _hand_shake_failed(error: ssl.SSLError, relay: Relay) -> SmtpError:
     reason = (error.reason or "").upper().replace(" ", "_")
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason in _BROKEN:
-        return SmtpError("TLS", 0, "the relay closed the connection within the hand-shake")
+        return SmtpError("TLS", 0, f"the relay closed the connection within the hand-shake{_hint(relay)}")
     if reason in _CLEAR and relay.security is Security.TLS:
         text = (
             f"the relay does not speak TLS on port {relay.port} from the start: write {other(relay, 'smtp+starttls')}"
@@ -95,6 +96,19 @@ def other(relay: Relay, scheme: str) -> str:
     if scheme == "smtp+starttls" and port == 465:
         port = 587
     return f"{scheme}://{host}:{port}"
+
+
+def unusual(relay: Relay) -> str:
+    """What to write where the port is mostly another scheme's, or ''. A site may have it otherwise."""
+    if relay.security is Security.TLS and relay.port in (25, 587):
+        return f"port {relay.port} mostly begins in clear text: where it does, write {other(relay, 'smtp+starttls')}"
+    if relay.security is not Security.TLS and relay.port == 465:
+        return f"port 465 mostly speaks TLS from the start: where it does, write {other(relay, 'smtps')}"
+    return ""
+
+
+def _hint(relay: Relay) -> str:
+    return f"; {found} in MAILWORKER_SMTP_URL" if (found := unusual(relay)) else ""
 
 
 def _bad_certificate(error: ssl.SSLCertVerificationError, relay: Relay) -> str:

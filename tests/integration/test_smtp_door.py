@@ -198,6 +198,27 @@ def test_a_hand_shake_that_is_cut_is_not_the_configurations_fault(way: behave.Mi
     assert "closed" in error.text or error.phase == "connect"
 
 
+@pytest.mark.parametrize(
+    ("security", "port", "instead"),
+    [
+        (Security.TLS, 587, "smtp+starttls://relay.test:587"),
+        (Security.TLS, 25, "smtp+starttls://relay.test:25"),
+        (Security.STARTTLS, 465, "smtps://relay.test:465"),
+        (Security.CLEAR, 465, "smtps://relay.test:465"),
+        (Security.TLS, 2525, ""),
+    ],
+)
+def test_silence_on_another_schemes_port_says_what_the_port_mostly_is(
+    security: Security, port: int, instead: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        resolve(monkeypatch, ("127.0.0.1", silent.getsockname()[1]))
+        error = refused(Relay("relay.test", port, security, deadlines=Deadlines(connect=1, reply=0.2)))
+        assert not error.configuration  # a site may have it so: only the relay can tell
+        assert ("MAILWORKER_SMTP_URL" in error.text) == bool(instead)
+        assert instead in error.text
+
+
 def test_a_self_signed_certificate_says_what_to_do(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key", tmp_path / "certificate"
     subprocess.run(

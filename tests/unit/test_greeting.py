@@ -45,6 +45,11 @@ def test_the_line_has_everything_and_no_password(settings: pytest.MonkeyPatch) -
         ({"SMTP_URL": "smtp://u:p@localhost", "FROM": "a@b.org"}, []),
         ({"SMTP_URL": "smtps://u:p@relay.example.com", "FROM": "a@b.org"}, []),
         ({"SMTP_URL": "smtps://who%40example.com:p@relay.example.com"}, []),
+        ({"SMTP_URL": "smtps://who%40b.org:p@relay.b.org:587"}, ["smtp+starttls://relay.b.org:587"]),
+        ({"SMTP_URL": "smtps://who%40b.org:p@relay.b.org:25"}, ["smtp+starttls://relay.b.org:25"]),
+        ({"SMTP_URL": "smtp+starttls://who%40b.org:p@relay.b.org:465"}, ["smtps://relay.b.org:465"]),
+        ({"SMTP_URL": "smtp://127.0.0.1:465", "FROM": "a@b.org"}, ["smtps://127.0.0.1:465"]),
+        ({"SMTP_URL": "smtps://who%40b.org:p@relay.b.org:2525"}, []),
     ],
 )
 def test_what_looks_forgotten_is_said_with_its_setting(

@@ -156,18 +156,6 @@ IN_LOGIN = "in the user's name or the password is written as"
         ("SMTP_URL", "smtps://u:s3cret@h?tls=1", "must end after host and port"),
         ("SMTP_URL", "smtp://:s3cret@h", "has a password and no user"),
         ("SMTP_URL", "smtp://u@h", "has a user and no password; where it is empty, write user:@host"),
-        (
-            "SMTP_URL",
-            "smtps://h:587",
-            "port 587 does not speak TLS from the start; write smtp+starttls://, or another port",
-        ),
-        (
-            "SMTP_URL",
-            "smtps://h:25",
-            "port 25 does not speak TLS from the start; write smtp+starttls://, or another port",
-        ),
-        ("SMTP_URL", "smtp+starttls://h:465", "port 465 speaks TLS from the start; write smtps://, or another port"),
-        ("SMTP_URL", "smtp://h:465", "port 465 speaks TLS from the start; write smtps://, or another port"),
         ("REDIS_URL", "http://h", REDIS),
         ("REDIS_URL", "redis://", f"has no host; {HOW}"),
         ("REDIS_URL", "redis://:p@s3/w#cret@h:6379/0", f"a / {IN_LOGIN} %2F"),
