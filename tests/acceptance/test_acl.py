@@ -159,6 +159,33 @@ def test_an_application_cannot_read_a_mail_back(guarded: GuardedRedis) -> None:
         guarded.client("application").hget("mailworker:mail:1", "payload")
 
 
+def test_an_application_cannot_list_mails_or_touch_the_legacy_list(guarded: GuardedRedis) -> None:
+    operator, application = guarded.client(), guarded.client("application")
+    operator.zadd("mailworker:due", {"secret": 1})
+    operator.zadd("mailworker:rung", {"secret": 1})
+    operator.zadd("mailworker:dead", {"secret": 1})
+    operator.lpush("queue:email", ENTRY)
+    for command in (
+        *((name, key, "0", "-1") for name in ("ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE") for key in
+          ("mailworker:due", "mailworker:rung", "mailworker:dead")),
+        ("EVAL", "return redis.call('ZRANGEBYSCORE', 'mailworker:due', '-inf', '+inf')", "0"),
+        ("SCAN", "0"),
+        ("KEYS", "*"),
+        ("SORT", "mailworker:due"),
+        ("SMEMBERS", "mailworker:lease:w"),
+        ("HGETALL", "mailworker:mail:secret"),
+        ("LINDEX", "mailworker:payload:secret", "0"),
+        ("RPOP", "queue:email"),
+        ("LRANGE", "queue:email", "0", "-1"),
+        ("HGETALL", "mailworker:relay"),
+        ("CONFIG", "GET", "*"),
+        ("FLUSHALL",),
+    ):  # fmt: skip
+        with pytest.raises((redis.exceptions.NoPermissionError, redis.exceptions.ResponseError)):
+            application.execute_command(*command)
+    assert operator.llen("queue:email") == 1
+
+
 @pytest.mark.parametrize("guarded", ["as on the machine"], indirect=True)
 def test_flower_sees_the_workers_under_its_own_user(guarded: GuardedRedis, workers_as_worker: Workers) -> None:
     workers_as_worker.start()
