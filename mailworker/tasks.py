@@ -109,7 +109,8 @@ def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
     """
     if self.request.called_directly or self.request.is_eager:
         return send_now(self._email(args, kwargs), runtime.settings())
-    mail_id: str = self.request.id
+    # Another program's id may be any text; what is no UTF-8 is written out.
+    mail_id = str(self.request.id).encode("utf-8", "backslashreplace").decode()
     if args or kwargs:  # sent by name with the mail as arguments: first of all it is made safe
         with _back_unless_spooled():
             _spool_arguments(self, mail_id, args, kwargs)
