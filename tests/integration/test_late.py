@@ -216,10 +216,20 @@ def _hasten(spool: Spool, near: Spool) -> None:
     near.step(B, [("m", Deferred(60, 450, "RCPT", "later"))], end=True)
 
 
+def _place(spool: Spool, near: Spool) -> None:
+    spool.connected(A)
+    near.disconnected(A)
+
+
+def _refused(spool: Spool, near: Spool) -> None:
+    spool.refused("m", "550 no", 3, "550 no", "relay:25")
+    near.relay_works()
+
+
 WALKS = {
     "put": _put, "take": _take, "step": _step, "claim": _claim, "unring": _unring, "ring": _ring, "release": _release,
     "beat": _beat, "wake": _wake, "up": _up, "down": _down, "revive": _revive, "drop": _drop, "giveback": _give_back,
-    "hasten": _hasten,
+    "hasten": _hasten, "place": _place, "refused": _refused,
 }  # fmt: skip
 
 
