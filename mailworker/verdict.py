@@ -26,6 +26,8 @@ _REMEDIES: Final = {
     "STARTTLS": "the scheme of MAILWORKER_SMTP_URL (smtp://, smtp+starttls:// or smtps://)",
     "TLS": "MAILWORKER_SMTP_CA_FILE, or the host, port and scheme in MAILWORKER_SMTP_URL",
     "MAIL": "MAILWORKER_FROM, or the user and password in MAILWORKER_SMTP_URL",
+    "message": "MAILWORKER_FROM, or the user and password in MAILWORKER_SMTP_URL",
+    "DATA": "MAILWORKER_FROM, or the user and password in MAILWORKER_SMTP_URL",
     "RCPT": "the user and password in MAILWORKER_SMTP_URL: the relay does not send on for us",
     "EHLO": "MAILWORKER_SMTP_HELO",
     "HELO": "MAILWORKER_SMTP_HELO",
@@ -64,7 +66,9 @@ def relay_line(relay: Mapping[str, Any]) -> str:
         failures = relay["failures"]
         if failures:
             return f"the relay failed of late ({failures} in a row), and is tried on: {relay['last_error']}"
-        return "the relay works, as far as is known"
+        bears = relay.get("connections")
+        limit = f"; it takes {bears} connections at once, and no more are tried but now and then" if bears else ""
+        return f"the relay works, as far as is known{limit}"
     place = f"{relay['place']}, " if relay["place"] else ""
     since = f"for {span(relay['down_seconds'])} now; " if relay["down_seconds"] is not None else ""
     probe = f"next probe in {span(relay['probe_seconds'])}" if relay["probe_seconds"] else "the next mail is the probe"

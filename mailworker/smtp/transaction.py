@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from ..errors import OutOfStep, SmtpError
 from ..mime import Envelope
+from ..refusals import wants_login
 from ..retry import Verdict
 from .connection import Connection
 from .replies import Reply
@@ -127,7 +128,7 @@ def read_reset(connection: Connection) -> Reply:
 def read_mail(connection: Connection) -> Reply:
     """Raises `SmtpError` where the relay wants a login or encryption first: that is no mail's fault."""
     reply = connection.reply("MAIL")
-    if reply.code in (530, 538):  # RFC 4954, 6
+    if reply.code in (530, 538) or wants_login(reply):  # RFC 4954, 6
         raise SmtpError("MAIL", reply.code, reply.text, configuration=True)
     return in_step(reply, "MAIL")
 

@@ -64,6 +64,7 @@ class Views:
         try:
             counts = self._hash("counts")
             relay = self._hash("relay")
+            bears = self._limit()
             pools = self._hash("pools")
             waiting = {queue: self._length(queue) for queue in self.queues}
             refuses = self._refuses()
@@ -84,6 +85,7 @@ class Views:
                 "place": relay.get("place", ""),
                 "down_seconds": _age(relay.get("since"), now),
                 "probe_seconds": _until(relay, now),
+                "connections": bears,
             },
             "workers": {name: int(size) for name, size in pools.items() if _alive(ages[name])},
             "silent": {name: age for name, age in ages.items() if not _alive(age)},
@@ -107,6 +109,13 @@ class Views:
             return refuses(self.client.info())
         except redis.exceptions.NoPermissionError:
             return ""
+
+    def _limit(self) -> int:
+        """Connections that the relay bears; 0 where no limit is known, or this user of Redis may not see it."""
+        try:
+            return int(self.client.hget(self.prefix + "limit", "connections") or 0)
+        except redis.exceptions.NoPermissionError:
+            return 0
 
     def _heard(self) -> tuple[dict[str, str], float]:
         """When each worker was last heard of, and the time by the same clock, in ms. Without the right to see that,

@@ -261,6 +261,21 @@ def test_what_the_relay_refuses_of_everybody_becomes_nobodys_dead_letter(
         assert len(relay.mails) == 40
 
 
+@WAYS
+@pytest.mark.parametrize("code", [503, 550, 554])
+def test_a_login_that_is_wanted_in_words_alone_is_the_configuration_at_once(
+    redis_server: RedisServer, hidden: tuple[str, ...], code: int
+) -> None:
+    script = {"MAIL": answer(code, "5.5.1 Error: need AUTH first")}
+    with SmtpServer(script, extensions=without(*hidden)) as relay, site(redis_server, relay) as ours:
+        ours.push(("a",), ("b",))
+        ours.deliver(ours.claim())
+        status = ours.views.status()
+        assert status["relay"]["needs_operator"]
+        assert status["relay"]["last_error"].startswith("MAIL: ")
+        assert (status["states"]["queued"], status["totals"]["deferred"]) == (2, 0)
+
+
 @pytest.mark.parametrize(
     ("step", "refusal"),
     [
