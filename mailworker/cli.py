@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .console import fail, make_spool, make_views, one_line, one_line_errors, short_name
+from .console import code_of, fail, make_spool, make_views, one_line, one_line_errors, short_name, told
 from .dead import dead
 
 
@@ -40,19 +40,25 @@ def status(as_json: bool) -> None:
     """Whether mail flows, or what is wrong; what waits, what is under way, what was sent.
 
     Exit codes: 0 mail flows, 1 a problem that somebody must mend, 75 Redis or the relay is away and is tried again,
-    78 a setting is wrong.
+    78 a setting is wrong, or Redis refuses the login.
     """
+    from .errors import MailworkerError  # noqa: PLC0415
     from .verdict import judge, relay_line, span  # noqa: PLC0415
 
-    report = _without_the_gone(make_views().status())
+    try:
+        report = _without_the_gone(make_views().status())
+    except MailworkerError as error:
+        if as_json:
+            click.echo(json.dumps({"verdict": told(error), "code": code_of(error)}))
+        raise
     finding = judge(report)
     if as_json:
         click.echo(json.dumps(report | {"verdict": finding.sentence, "code": finding.code}))
         sys.exit(finding.code)
     click.echo(one_line(finding.sentence))
     for queue, length in report["lists"].items():
-        told = f"{length:>10} waiting in the list" if length is not None else f"{'?':>10} this key is no list"
-        click.echo(f"{one_line(queue):<24}{told}")
+        waiting = f"{length:>10} waiting in the list" if length is not None else f"{'?':>10} this key is no list"
+        click.echo(f"{one_line(queue):<24}{waiting}")
     for state, number in report["states"].items():
         click.echo(f"{state:<24}{number:>10}")
     totals = report["totals"]

@@ -34,7 +34,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except MailworkerError as error:
-            fail(str(error), _code_of(error))
+            fail(told(error), code_of(error))
         except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
             raise  # click's own ways to end
         except Exception as error:  # a bug, or records that nobody of us wrote: no mail on the terminal
@@ -51,22 +51,29 @@ def fail(text: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _code_of(error: Exception) -> int:
+def code_of(error: Exception) -> int:
     """The exit code for an error: is it a setting, something that passes, or neither?"""
     import redis  # noqa: PLC0415
 
+    from . import refusal  # noqa: PLC0415
     from .errors import SettingsError  # noqa: PLC0415
     from .verdict import LATER, PROBLEM, SETTINGS  # noqa: PLC0415
 
-    cause = error.__cause__
-    if isinstance(error, SettingsError) or isinstance(
-        cause, redis.AuthenticationError | redis.exceptions.NoPermissionError
-    ):
+    cause, code = error.__cause__, refusal.code(error)
+    if isinstance(error, SettingsError) or code in refusal.LOGIN:
         return SETTINGS
     if isinstance(cause, redis.ResponseError) and "DB index" in str(cause):
         return SETTINGS
-    passes = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError, redis.ReadOnlyError)
-    return LATER if isinstance(cause, passes) else PROBLEM
+    away = not code and isinstance(cause, redis.ConnectionError | redis.TimeoutError)
+    return LATER if away or code in refusal.PASSES else PROBLEM
+
+
+def told(error: Exception) -> str:
+    """The line for a person."""
+    from . import refusal  # noqa: PLC0415
+    from .errors import SpoolError  # noqa: PLC0415
+
+    return refusal.told(error) if isinstance(error, SpoolError) else str(error)
 
 
 def one_line(text: str) -> str:

@@ -27,6 +27,15 @@ _CODE: Final = re.compile(
 )
 """Before Redis 7 a script's error has them somewhere behind `ERR Error running script`."""
 
+_SCRIPT: Final = re.compile(r"\.?,? script: [0-9a-f]{40}, on ")
+"""Where in a script it was is nothing for people."""
+
+PASSES: Final = frozenset({"LOADING", "BUSY", "UNKILLABLE", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"})
+"""It goes on without anybody."""
+
+LOGIN: Final = frozenset({"NOAUTH", "WRONGPASS", "NOPERM", "DENIED"})
+"""The settings, or Redis's own, have to be mended."""
+
 ADVICE: Final = {
     "OOM": "Redis is full (maxmemory): what is in the spool is sent and frees memory, new mail is refused until then;"
     " raise maxmemory, or find out what fills it",
@@ -54,6 +63,8 @@ def code(error: BaseException) -> str:
         seen = seen.__cause__
     if seen is None:
         return ""
+    if isinstance(seen, exceptions.AuthenticationError) and "required" in str(seen):
+        return "NOAUTH"
     for kind, name in _CLASSES:
         if isinstance(seen, kind):
             return name
@@ -83,7 +94,18 @@ def _text(error: BaseException) -> str:
     text = str(error)
     if "of pipeline caused error: " in text:  # redis-py puts the command before it
         text = text.partition("of pipeline caused error: ")[2]
-    return text.partition(", with args beginning with")[0]
+    return _SCRIPT.split(text.partition(", with args beginning with")[0])[0]
+
+
+def told(error: BaseException) -> str:
+    """For a person: what is wrong, what to do about it, and in brackets what Redis said."""
+    said = words(error)
+    if advice := ADVICE.get(code(error)):
+        return f"{advice} ({said})"
+    cause = error.__cause__ if isinstance(error.__cause__, redis.RedisError) else error
+    if isinstance(cause, redis.ConnectionError | redis.TimeoutError):
+        return f"Redis does not answer: look whether it runs, and at MAILWORKER_REDIS_URL ({said})"
+    return str(error)
 
 
 def refuses(info: Mapping[str, Any]) -> str:

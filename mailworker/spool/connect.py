@@ -65,17 +65,25 @@ class _Impatient:
     """To be mixed into a connection class of redis-py, whose own check waits as long as for any other answer, and
     then fails the command."""
 
+    _asking = False
+
     def check_health(self) -> None:
         connection: Any = self
-        if time.monotonic() <= connection.next_health_check:
+        if self._asking or time.monotonic() <= connection.next_health_check:
             return
+        self._asking = True  # connecting asks, too: what a new connection says is said to the command
         try:
             connection._sock.settimeout(SOON)
             connection._send_ping()
-            connection._sock.settimeout(connection.socket_timeout)
+        except redis.ResponseError:
+            pass  # a refusal is an answer
         except (redis.RedisError, OSError):
             connection.disconnect()
             connection.connect()
+        finally:
+            self._asking = False
+            if connection._sock is not None:
+                connection._sock.settimeout(connection.socket_timeout)
 
 
 def _connect(place: Server, options: dict[str, Any]) -> redis.Redis:

@@ -121,6 +121,32 @@ def test_what_a_command_cannot_do_is_one_line_and_a_code(
     assert "secretword" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "expected", "words"),
+    [("redis://127.0.0.1:{port}/0", 75, "look whether it runs"), ("http://x", 78, "MAILWORKER_REDIS_URL: must begin")],
+)
+def test_status_as_json_is_json_whatever_is_wrong(workers: Workers, url: str, expected: int, words: str) -> None:
+    workers.environment["MAILWORKER_REDIS_URL"] = url.format(port=free_port())
+    result = workers.run("mailworker", "status", "--json")
+    report = json.loads(result.stdout)
+    assert report["code"] == result.returncode == expected
+    assert words in report["verdict"]
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["status"], ["dead", "list"], ["retry-now"]])
+def test_a_redis_that_wants_a_password_is_a_setting(
+    own_redis: RedisServer, workers: Workers, command: list[str]
+) -> None:
+    own_redis.client().config_set("requirepass", "new")
+    workers.environment["MAILWORKER_REDIS_URL"] = own_redis.url
+    result = workers.run("mailworker", *command)
+    assert result.returncode == 78
+    assert result.stderr.startswith(
+        "mailworker: Redis wants a login: write user and password into MAILWORKER_REDIS_URL"
+    )
+
+
 def test_a_wrong_password_of_redis_is_a_setting(workers: Workers, tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir()

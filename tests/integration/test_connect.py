@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -70,3 +75,49 @@ def test_one_that_failed_takes_the_others_with_it(caller: Caller, redis_server: 
     with pytest.raises(redis.ConnectionError):
         caller("PING")
     assert caller("PING") == b"PONG"
+
+
+@pytest.fixture
+def refusing() -> Iterator[Callable[[str], str]]:
+    """A server that says the same to each command. Returns its URL."""
+    said = {}
+
+    class Refuse(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while received := self.request.recv(65_536):
+                commands = len(re.findall(rb"(?:^|\r\n)\*[0-9]+\r\n", received))
+                self.request.sendall(commands * (b"-" + said["reply"] + b"\r\n"))
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Refuse) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+
+        def start(reply: str) -> str:
+            said["reply"] = reply.encode()
+            return f"redis://127.0.0.1:{server.server_address[1]}/0"
+
+        yield start
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ("NOAUTH Authentication required.", redis.AuthenticationError),
+        ("NOPERM this user has no permissions to run the 'ping' command", redis.exceptions.NoPermissionError),
+        ("LOADING Redis is loading the dataset in memory", redis.exceptions.BusyLoadingError),
+        ("BUSY Redis is busy running a script.", redis.ResponseError),
+        ("MISCONF Redis is configured to save", redis.ResponseError),
+        ("DENIED Redis is running in protected mode", redis.RedisError),
+        ("ERR max number of clients reached", redis.RedisError),
+    ],
+)
+def test_a_server_that_refuses_even_to_be_asked_is_told_as_it_says(
+    refusing: Callable[[str], str], reply: str, error: type[Exception]
+) -> None:
+    client: Any = connect(refusing(reply))
+    for call in (client.ping, lambda: Caller(client)("PING")):
+        with pytest.raises(error):
+            call()

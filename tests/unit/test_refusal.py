@@ -37,6 +37,15 @@ from mailworker.errors import SpoolError
             "",
             "ResponseError: unknown command 'EVALSHA'",
         ),
+        (
+            redis.ResponseError(
+                "NOREPLICAS Not enough good replicas to write. script: " + 40 * "a" + ", on @user_script:52."
+            ),
+            "NOREPLICAS",
+            "NOREPLICAS Not enough good replicas to write",
+        ),
+        (exceptions.AuthenticationError("Authentication required."), "NOAUTH", "NOAUTH Authentication required."),
+        (exceptions.AuthenticationError("invalid pair"), "WRONGPASS", "WRONGPASS invalid pair"),
         (redis.ConnectionError("refused"), "", "ConnectionError: refused"),
         (redis.ResponseError("a\r\nb"), "", "ResponseError: a  b"),
         (ValueError("secret"), "", "ValueError"),
@@ -52,3 +61,29 @@ def test_they_are_found_behind_our_own_error() -> None:
     error.__cause__ = exceptions.OutOfMemoryError("command not allowed")
     assert refusal.is_full(error)
     assert refusal.words(error) == "OOM command not allowed"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (redis.ResponseError("NOREPLICAS Not enough"), "bring the replica back; until then mail waits (NOREPLICAS Not"),
+        (
+            exceptions.AuthenticationError("Authentication required."),
+            "write user and password into MAILWORKER_REDIS_URL",
+        ),
+        (
+            exceptions.AuthenticationError("invalid"),
+            "mend user and password in MAILWORKER_REDIS_URL (WRONGPASS invalid)",
+        ),
+        (
+            redis.ConnectionError("refused"),
+            "look whether it runs, and at MAILWORKER_REDIS_URL (ConnectionError: refused)",
+        ),
+        (redis.TimeoutError("late"), "look whether it runs"),
+        (redis.ResponseError("DB index is out of range"), "Redis: "),
+    ],
+)
+def test_a_person_is_told_what_to_do(error: Exception, words: str) -> None:
+    ours = SpoolError("Redis: what it said")
+    ours.__cause__ = error
+    assert words in refusal.told(ours)
