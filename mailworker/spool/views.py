@@ -113,7 +113,7 @@ class Views:
     def _limit(self) -> int:
         """Connections that the relay bears; 0 where no limit is known, or this user of Redis may not see it."""
         try:
-            return int(self.client.hget(self.prefix + "limit", "connections") or 0)
+            return int(self._hash("limit").get("connections", 0))
         except redis.exceptions.NoPermissionError:
             return 0
 
