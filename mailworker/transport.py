@@ -3,7 +3,8 @@
 When Redis dies while doorbells are unacknowledged, kombu closes the channel, and the channel tries to give them back
 over a connection that has no client any more. The AttributeError is none of the errors that Celery expects there, and
 ends the worker's main process (seen in 2 of 16 kills of Redis). Nothing is lost by not giving them back: the reconciler
-rings again.
+rings again. The same goes for an answer that a child gave just before, and that is worked on after the channel was
+closed.
 
 With greenlets, a worker that has all the messages it may have sleeps for two seconds, and no acknowledgement wakes it:
 186 mails a second where threads send 466.
@@ -91,12 +92,16 @@ class QoS(stock.QoS):
             )
 
     def ack(self, delivery_tag: str) -> None:
+        if self._is_late(delivery_tag):
+            return
         try:
             super().ack(delivery_tag)
         except redis.ResponseError as error:
             self._remove(error, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if self._is_late(delivery_tag):
+            return
         try:
             super().reject(delivery_tag, requeue)
         except redis.ResponseError as error:
@@ -121,6 +126,13 @@ class QoS(stock.QoS):
             super().restore_unacked_once(*args, **options)
         except (AttributeError, redis.RedisError):
             logger.warning("the broker is gone with %d doorbells unanswered; they are rung again", len(self._delivered))
+
+    def _is_late(self, tag: str) -> bool:
+        """A child's answer was read just before the connection was lost, and is worked on after it."""
+        if self.channel.connection is not None:
+            return False
+        virtual.QoS.ack(self, tag)
+        return True
 
     def _remove(self, error: redis.ResponseError, tag: str) -> None:
         self._write(error, *self._gone(tag))

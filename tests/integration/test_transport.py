@@ -82,3 +82,20 @@ def test_a_host_s_own_connections_are_as_kombu_made_them(redis_server: RedisServ
         assert connection.default_channel.QoS is stock.QoS
         assert type(connection.transport.cycle) is stock.MultiChannelPoller
     assert stock.Channel._create_client.__module__ == "kombu.transport.redis"
+
+
+@pytest.mark.parametrize("answer", ["ack", "reject", "requeue", "reject_log_error", "ack_log_error"])
+def test_an_answer_that_comes_after_its_channel_was_closed_is_no_error(redis_server: RedisServer, answer: str) -> None:
+    """An AttributeError here ended the worker: Redis was killed just as a child had answered."""
+    with Connection(redis_server.url) as connection:
+        queue = kombu.Queue("late", kombu.Exchange("late"), routing_key="late", channel=connection.default_channel)
+        queue.declare()
+        connection.Producer().publish({}, exchange="late", routing_key="late")
+        message = queue.get(no_ack=False)
+        assert message is not None
+        message.channel.close()
+        message.channel._disconnect_pools()  # as where Redis was gone already
+        if answer.endswith("_log_error"):
+            getattr(message, answer)(transport.logger, connection.connection_errors)
+        else:
+            getattr(message, answer)()
