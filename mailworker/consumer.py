@@ -1,12 +1,14 @@
-"""Celery's consumer, which waits before it begins anew where the broker's server says no."""
+"""Celery's consumer, which waits before it begins anew where the broker's server says no, and says so in few lines."""
 
 from __future__ import annotations
 
 import logging
 import time
+import warnings
 from typing import Any, Final
 
 import redis
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer as StockConsumer
 from celery.worker.state import maybe_shutdown
 
@@ -36,6 +38,9 @@ class Consumer(StockConsumer):  # type: ignore[misc]  # celery has no types
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._pause = Pause()
+        # Nobody here listens to what the workers tell each other, and when the broker is gone this step of Celery's
+        # fails to end: a hundred lines of traceback that say nothing.
+        options["worker_options"] = {**(options.get("worker_options") or {}), "without_gossip": True}
         super().__init__(*args, **options)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
@@ -43,7 +48,10 @@ class Consumer(StockConsumer):  # type: ignore[misc]  # celery has no types
         self._wait(exc)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        super().on_connection_error_after_connected(exc)
+        with warnings.catch_warnings():
+            # It tells of another default to come; celeryconfig.py has the value.
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
         self._wait(exc)
 
     def _wait(self, error: Exception) -> None:

@@ -174,7 +174,8 @@ def _once(act: Callable[[float], float], pause: float) -> float:
         return act(pause)
     except (SpoolError, redis.RedisError, OperationalError, OSError) as error:
         if pause < 1:
-            logger.warning("the watcher waits for Redis or the broker (%s)", refusal.words(error))
+            said = refusal.told(error) if refusal.code(error) else refusal.words(error)
+            logger.warning("the watcher waits for Redis or the broker (%s)", said)
         return min(max(pause * 2, 0.5), 5)
     except Exception as error:  # these threads are the worker's ears: they must survive their own bugs
         logger.error("the watcher failed (%s), and goes on", type(error).__name__, exc_info=error)

@@ -244,6 +244,7 @@ def test_redis_may_be_killed_and_come_back(own_redis: RedisServer, tmp_path: Pat
         until(lambda: set(inbox.subjects()) == set(subjects), 60, "every mail")
         until(lambda: empty(own_redis), 60)
         assert len(inbox.mails) - len(subjects) <= views(own_redis).status()["totals"]["in_doubt"]
+        assert "Traceback" not in workers.log().read_text()
     finally:
         workers.stop()
 
