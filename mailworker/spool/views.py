@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import redis
 
-from ..refusal import refuses
+from ..refusal import code, refuses
 from .spool import translated
 
 STATES: Final = ("queued", "leased", "committing", "deferred", "failed", "held")
@@ -103,12 +103,24 @@ class Views:
             raise
 
     def _refuses(self) -> str:
-        """The code with which Redis refuses writes now, as far as INFO tells and may be asked: a full, failing, lonely
-        or read-only Redis may take no pulse, so that all workers look gone."""
+        """The code with which Redis refuses writes now: a full, failing, lonely or read-only Redis may take no pulse,
+        so that all workers look gone. A write that changes nothing shows all but a full memory; who may not write asks
+        INFO, which says neither how many replicas are wanted nor whether a failed save is a reason to refuse."""
+        asked = False
         try:
-            return refuses(self.client.info())
+            self.client.delete(self.prefix + "nothing")
+            asked = True
+        except redis.exceptions.NoPermissionError:
+            pass
+        except redis.ResponseError as error:
+            if said := code(error):
+                return said
+            raise
+        try:
+            found = refuses(self.client.info())
         except redis.exceptions.NoPermissionError:
             return ""
+        return "" if asked and found != "OOM" else found
 
     def _limit(self) -> int:
         """Connections that the relay bears; 0 where no limit is known, or this user of Redis may not see it."""

@@ -321,6 +321,23 @@ def test_a_redis_that_takes_no_writes_is_named(
     assert result.returncode == 1
 
 
+@pytest.mark.parametrize(("stops", "words"), [("yes", "Redis cannot save"), ("no", "Mail flows")])
+def test_a_failed_save_is_a_problem_where_redis_makes_it_one(
+    own_redis: RedisServer, workers: Workers, stops: str, words: str
+) -> None:
+    workers.environment["MAILWORKER_REDIS_URL"] = own_redis.url
+    Spool(connect(own_redis.url), [QUEUE]).beat("w:1:2:abc", 5, ())
+    client = own_redis.client()
+    client.config_set("save", "3600 1")
+    client.config_set("stop-writes-on-bgsave-error", stops)
+    (Path(client.config_get("dir")["dir"]) / "dump.rdb" / "in the way").mkdir(parents=True)
+    client.bgsave()
+    until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", what="the failure")
+    said = workers.run("mailworker", "status").stdout
+    client.config_set("save", "")  # it does not end before it has saved
+    assert said.startswith(words)
+
+
 def test_a_list_that_is_something_else_is_named(spool: Spool, workers: Workers) -> None:
     spool.beat("w:1:2:abc", 5, ())
     spool.client.set(QUEUE, "x")
