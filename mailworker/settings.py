@@ -58,6 +58,11 @@ _HELO: Final = re.compile(r"[A-Za-z0-9.:\[\]-]*")
 _SPOOL_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 _OF_KUBERNETES: Final = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 """What it puts into the environment of every pod beside a service that is called `mailworker`."""
+_OF_A_URL: Final = re.compile(
+    r"(SMTP|REDIS|BROKER)_(HOST(NAME)?|SERVER|PORT|USER(NAME)?|LOGIN|PASS(WORD)?|DB|DATABASE|TLS|SSL|SECURE|SCHEME)"
+)
+"""What other programs have as settings of their own."""
+
 _PEM: Final = b"-----BEGIN "
 
 YEAR: Final = 366 * 86_400
@@ -301,6 +306,8 @@ def load() -> Settings:
     known = {_key(name): name for name in Settings.model_fields}
     for key in sorted(texts.keys() - known.keys()):
         word = "FROM" if key == PREFIX + "SENDER" else key.removeprefix(PREFIX)
+        if part := _OF_A_URL.fullmatch(word):
+            raise SettingsError(f"{key}: there is no such setting; it is part of {PREFIX}{part[1]}_URL")
         meant = did_you_mean(word, (name.removeprefix(PREFIX) for name in known), PREFIX + "{}")
         raise SettingsError(f"{key}: there is no such setting{meant}")
     values = {known[key]: text for key, text in texts.items() if text}

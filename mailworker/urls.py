@@ -15,6 +15,9 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
 _OPTIONS: Final = re.compile(r"(?:[^/?#@]*@)?[^/?#@]+/[0-9]*\?")  # an @ behind these is none of the login's
 _HOW: Final = "a special character in a password is written as %XX"
+_BY_OTHER_NAMES: Final = {"ssl": "tls", "tcp": "redis", "sentinel": "redis+sentinel"}
+"""Schemes of other programs, phpredis's among them."""
+
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -39,7 +42,9 @@ def scheme_of(url: str, schemes: tuple[str, ...]) -> str:
     if match is None:
         raise ValueError(f"is not a URL; must begin with {wanted}")
     if match[1].lower() not in schemes:
-        raise ValueError(f"must begin with {wanted}{did_you_mean(match[1].lower(), schemes, '{}://')}")
+        word = _BY_OTHER_NAMES.get(match[1].lower(), match[1].lower())
+        meant = next((scheme for scheme in schemes if scheme in ("smtps", "rediss")), word) if word == "tls" else word
+        raise ValueError(f"must begin with {wanted}{did_you_mean(meant, schemes, '{}://')}")
     return match[1].lower()
 
 
