@@ -608,3 +608,31 @@ def test_a_put_whose_answer_was_lost_is_rung_for(
     assert spool.put("m", b"{}", keyed=keyed)
     assert spool.client.zcard("mailworker:due") == 1
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("flood", [True, False])
+def test_a_put_whose_answer_was_lost_and_whose_mail_was_sent_meanwhile_makes_no_second_one(
+    keyed: bool,
+    flood: bool,
+    spool: Spool,
+    views: Views,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In a flood the bridge rings at once, and the mail may be sent before its caller asks again."""
+    for number in range(10 if flood else 0):
+        spool.put(f"mail-{number}", b"{}")
+    monkeypatch.setattr("mailworker.spool.spool.os.urandom", lambda count: b"1" * count)  # the same call
+    assert spool.put("m", b"{}", keyed=keyed) is not flood
+    if not flood:
+        assert not spool.claim("w/2.0", "", 100).together  # it waits for its caller's doorbell
+    spool.take("w/1.0", ["m"])
+    spool.step("w/1.0", [("m", Sent())], end=True)
+    if flood or keyed:
+        assert not spool.put("m", b"{}", keyed=keyed)
+    assert caplog.text == ""
+    assert views.status()["totals"]["accepted"] == (11 if flood else 1)
+    monkeypatch.undo()
+    if not keyed:
+        assert 0 <= spool.client.ttl("mailworker:day:m") <= 60 if flood else not spool.client.exists("mailworker:day:m")
