@@ -104,23 +104,24 @@ class Views:
 
     def _refuses(self) -> str:
         """The code with which Redis refuses writes now: a full, failing, lonely or read-only Redis may take no pulse,
-        so that all workers look gone. A write that changes nothing shows all but a full memory; who may not write asks
-        INFO, which says neither how many replicas are wanted nor whether a failed save is a reason to refuse."""
-        asked = False
+        so that all workers look gone. INFO says neither how many replicas are wanted nor whether a failed save is a
+        reason to refuse: where it may be one, a write that changes nothing is tried."""
+        try:
+            info = self.client.info()
+        except redis.exceptions.NoPermissionError:
+            return ""
+        found = refuses(info)
+        if found == "OOM" or not (found or "min_slaves_good_slaves" in info):
+            return found
         try:
             self.client.delete(self.prefix + "nothing")
-            asked = True
         except redis.exceptions.NoPermissionError:
-            pass
+            return found
         except redis.ResponseError as error:
             if said := code(error):
                 return said
             raise
-        try:
-            found = refuses(self.client.info())
-        except redis.exceptions.NoPermissionError:
-            return ""
-        return "" if asked and found != "OOM" else found
+        return ""
 
     def _limit(self) -> int:
         """Connections that the relay bears; 0 where no limit is known, or this user of Redis may not see it."""
