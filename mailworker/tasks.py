@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +14,8 @@ from celery.exceptions import Reject, Retry
 from celery.result import AsyncResult, EagerResult
 from kombu.utils.uuid import uuid
 
+from . import arguments, calls, events, runtime
 from . import bridge as bridging
-from . import calls, events, message, runtime
 from . import deliver as delivering
 from .application import app
 from .direct import send_now
@@ -26,15 +24,10 @@ from .message import Email
 from .names import OWN, SITE
 from .refusal import words
 from .retry import Failed, Held, Outcome, Sent
+from .spool import Accepted
 
 logger = logging.getLogger(__name__)
 
-
-def _arguments(to: Any, subject: Any, body: Any) -> None:
-    """The signature of `send_email`, to bind what a caller passes."""
-
-
-_SIGNATURE = inspect.signature(_arguments)
 
 PRIVATE = "mailworker.privacy:PrivateRequest"
 
@@ -60,7 +53,7 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
         email = self._email(args, kwargs)
         if self.app.conf.task_always_eager:
             return self._send_eagerly(email, chosen)
-        accepted = runtime.spool().accept(chosen or uuid(), _payload(email), wait, keyed=chosen is not None)
+        accepted = runtime.spool().accept(chosen or uuid(), arguments.payload_of(email), wait, keyed=chosen is not None)
         if accepted.ring:
             self.ring(accepted.id)
         result = self.AsyncResult(accepted.id)
@@ -83,11 +76,7 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
         return EagerResult(task_id or uuid(), send_now(email, runtime.settings()), states.SUCCESS, name=self.name)
 
     def _email(self, args: Any, kwargs: Any) -> Email:
-        try:
-            bound = _SIGNATURE.bind(*(args or ()), **(kwargs or {}))
-        except TypeError as error:
-            raise TypeError(f"send_email: {error}") from None
-        return message.from_arguments(**bound.arguments, limits=runtime.settings().limits)
+        return arguments.email_of(args, kwargs, runtime.settings().limits)
 
 
 def _refusing(method: str) -> Callable[..., NoReturn]:
@@ -109,11 +98,10 @@ def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
     """
     if self.request.called_directly or self.request.is_eager:
         return send_now(self._email(args, kwargs), runtime.settings())
-    # Another program's id may be any text; what is no UTF-8 is written out.
-    mail_id = str(self.request.id).encode("utf-8", "backslashreplace").decode()
+    mail_id = arguments.readable(self.request.id)
     if args or kwargs:  # sent by name with the mail as arguments: first of all it is made safe
         with _back_unless_spooled():
-            _spool_arguments(self, mail_id, args, kwargs)
+            mail_id = _spool_arguments(self, mail_id, args, kwargs).id
     elif not _for_this_site(self):
         return None
     outcome = _deliver([mail_id]).get(mail_id)
@@ -121,24 +109,25 @@ def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
     return None
 
 
-def _spool_arguments(task: Task, mail_id: str, args: Any, kwargs: Any) -> bool:
-    """True where the mail has to be rung for.
+def _spool_arguments(task: Task, mail_id: str, args: Any, kwargs: Any) -> Accepted:
+    """What is safe now, and whether it has to be rung for.
 
     Raises `MailFailed` for what can never be a mail, once it is a dead letter with the arguments as they came.
     """
     try:
-        payload = _payload(send_email._email(args, kwargs))
+        payload = arguments.payload_of(send_email._email(args, kwargs))
     except (TypeError, Unsendable) as error:
         reason = error.reason if isinstance(error, Unsendable) else "bad_arguments"
-        runtime.spool().put(mail_id, json.dumps({"args": args, "kwargs": kwargs}).encode("utf-8"), keyed=True)
-        with runtime.desks().sit() as desk:
-            delivering.refuse(runtime.office(), desk, mail_id, reason, str(error))
+        accepted = runtime.spool().accept(mail_id, arguments.as_they_came(args, kwargs), keyed=True)
+        if accepted.new:  # another one that waits under this id may be a good mail
+            with runtime.desks().sit() as desk:
+                delivering.refuse(runtime.office(), desk, accepted.id, reason, str(error))
         raise MailFailed(reason) from None
     try:
         wait = calls.delay(None, task.request.get("mail_eta"), datetime.now(UTC))
     except TypeError:
         wait = 0.0
-    return runtime.spool().put(mail_id, payload, wait, keyed=True)
+    return runtime.spool().accept(mail_id, payload, wait, keyed=True)
 
 
 @contextlib.contextmanager
@@ -154,9 +143,9 @@ def _back_unless_spooled() -> Iterator[None]:
 def _spool_what_canvas_carries(sender: Any, **_: Any) -> None:
     """`celery.map` and its like, sent by name from another program, would call `send_email` there and then, without a
     record, and end at the first mail that fails. Here each mail has its own record."""
-    for name, each in (("celery.map", False), ("celery.starmap", True), ("celery.chunks", True)):
+    for name, starred in arguments.CARRIERS.items():
         sender.tasks.pop(name, None)
-        sender.task(bind=True, name=name, Request=PRIVATE, shared=False, lazy=False)(_spooling(each))
+        sender.task(bind=True, name=name, Request=PRIVATE, shared=False, lazy=False)(_spooling(starred))
 
 
 def _spooling(starred: bool) -> Callable[..., None]:
@@ -164,11 +153,11 @@ def _spooling(starred: bool) -> Callable[..., None]:
         if not isinstance(task, dict) or task.get("task") != send_email.name:
             raise TypeError("mailworker runs no tasks but its own")
         with _back_unless_spooled():
-            for number, item in enumerate(it):
-                mail_id = f"{self.request.id}-{number}"
+            for mail_id, args in arguments.each(self.request.id, it, starred):
                 with contextlib.suppress(MailFailed):  # it is a dead letter, and the next one goes on
-                    if _spool_arguments(self, mail_id, item if starred else [item], {}):
-                        send_email.ring(mail_id)
+                    accepted = _spool_arguments(self, mail_id, args, {})
+                    if accepted.ring:
+                        send_email.ring(accepted.id)
 
     return spool_each
 
@@ -249,10 +238,3 @@ def _tell_celery(outcome: Outcome | None) -> None:
             raise MailFailed(outcome.reason)
         case _:
             raise Retry(exc=events.deferral(outcome), when=outcome.delay)
-
-
-def _payload(email: Email) -> bytes:
-    """The mail as JSON of the legacy shape."""
-    recipients = {mailbox.address: mailbox.name.decode("utf-8") or None for mailbox in email.to}
-    fields = {"to": recipients, "subject": email.subject.decode("utf-8"), "body": email.body.decode("utf-8")}
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")

@@ -5,10 +5,11 @@ and its place in `due` never disagree.
 """
 
 from .connect import connect
-from .spool import Claim, Place, Record, Refused, Ring, Spool, Taken, token_of
+from .spool import Accepted, Claim, Place, Record, Refused, Ring, Spool, Taken, token_of
 from .views import DeadLetter, Views, Waiting
 
 __all__ = [
+    "Accepted",
     "Claim",
     "DeadLetter",
     "Place",

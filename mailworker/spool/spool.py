@@ -77,10 +77,12 @@ _UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.Busy
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """`id` is what the mail is known by. `ring` is true where the caller has to ring for it."""
+    """`id` is what the mail is known by. `ring` is true where the caller has to ring for it, `new` where it is not
+    another mail that has this id."""
 
     id: str
     ring: bool
+    new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ class Spool:
         new, ring, first = self._run("put", (), *arguments)
         if not new:
             logger.warning("mail %r is not accepted again: the first one %s", mail_id[:200], first.decode())
-        return Accepted(new.decode() or mail_id, bool(ring))
+        return Accepted(new.decode() or mail_id, bool(ring), bool(new))
 
     # The bridge's ring.
 
