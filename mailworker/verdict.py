@@ -75,7 +75,7 @@ def relay_line(relay: Mapping[str, Any]) -> str:
     if relay["needs_operator"]:
         who = f"the configuration must be mended: {remedy(relay['last_error'])}; then `mailworker retry-now`"
     else:
-        who = "tried again by itself"
+        who = f"tried again by itself; if it lasts, look at {remedy(relay['last_error'])}"
     return f"the relay does not work ({place}{since}{who}; {probe}): {relay['last_error']}"
 
 
