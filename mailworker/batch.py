@@ -18,17 +18,21 @@ from .diary import Diary, where
 from .errors import SmtpError, SpoolError, Unsendable
 from .message import Limits
 from .parts import Part, combine, lesson
-from .refusals import Refusal, crowded, refusal
+from .refusals import Refusal, crowded, refusal, throttled
 from .retry import Deferred, Failed, Further, Held, Outcome, Policy, Returned, Step, Verdict, decide
 from .smtp.replies import Reply
 from .smtp.session import Outgoing
 from .spool import Record, Spool, Taken
 from .verdict import remedy
+from .waits import asked_delay
 
 logger = logging.getLogger(__name__)
 
 FETCH: Final = 256 * 1024
 """Octets of large payloads that are read with one call, where the first one alone has not more."""
+
+SOON: Final = 10.0
+"""Seconds at most until a mail is tried again that came when the relay had had enough for a while."""
 
 _BROKE = Reply(451, "the session broke before the message was sent")
 
@@ -60,6 +64,8 @@ class Batch:
         self.delivered = 0
         self.crowd: SmtpError | None = None
         """The relay has too many connections: this session ends."""
+        self.slower: SmtpError | None = None
+        """The relay has had enough for a while: nothing more is begun."""
         self.bears = 0
         """Connections that the relay bears, as was known at the batch's end; 0 where no limit is known."""
         self.waiting = False
@@ -86,7 +92,13 @@ class Batch:
 
     def _out_of_time(self) -> bool:
         late = time.monotonic() - self._begun > self.office.seconds
-        return late or self._redis_away or self._refused or self.crowd is not None or self.office.stopping()
+        return (
+            late
+            or self._redis_away
+            or self._refused
+            or self.office.stopping()
+            or (self.crowd or self.slower) is not None
+        )
 
     # What the session asks: see session.Journal.
 
@@ -235,6 +247,10 @@ class Batch:
         age = self._taken_at + time.monotonic() - self._begun - record.since / 1000
         chance = random.random()  # noqa: S311 - spreads load
         outcome = decide(verdict, mail.envelope.recipients, record.tries + 1, age, self.office.policy, chance)
+        if isinstance(outcome, Deferred) and verdict.final is not None and throttled(verdict):
+            self.slower = SmtpError(verdict.phase, verdict.final.code, verdict.final.text)
+            if asked_delay(verdict.final.text) is None:
+                outcome = replace(outcome, delay=min(outcome.delay, SOON))
         self._forget(mail.id)
         told, part = mail.envelope.recipients, self._parts.get(mail.id)
         if part is not None:

@@ -11,10 +11,11 @@ from .batch import Batch, Office
 from .desk import Desk
 from .diary import Diary
 from .errors import SmtpError, SpoolError
-from .refusals import crowded, masked, perhaps_crowded
+from .refusals import crowded, masked, perhaps_crowded, too_fast
 from .retry import Failed, Outcome, Returned
 from .smtp import session
 from .smtp.connection import Connection
+from .smtp.replies import Reply
 from .spool import Place
 from .verdict import remedy
 
@@ -27,6 +28,9 @@ FOR_A_PLACE: Final = 5.0
 
 LOOKS: Final = (0.05, 0.25)
 """Seconds between two looks for such a place: at first, and where none is found within a second."""
+
+TELLS: Final = 60.0
+"""Seconds between two lines of the log about a relay that takes so much in a time."""
 
 LATER: Final = 1.0
 """Seconds for which mails wait that found no place."""
@@ -72,6 +76,9 @@ def refuse(office: Office, desk: Desk, mail_id: str, reason: str, detail: str) -
 def _send_all(office: Office, desk: Desk, batch: Batch) -> None:
     while batch.more() and _send(office, desk, batch):
         pass
+    if batch.slower is not None:
+        desk.line.drop()  # what it has enough of may be this session's mails
+        _relay_failed(office, desk, batch, batch.slower)
 
 
 def _send(office: Office, desk: Desk, batch: Batch) -> bool:
@@ -169,7 +176,11 @@ def _make_room(office: Office, desk: Desk, batch: Batch) -> None:
 def _relay_failed(office: Office, desk: Desk, batch: Batch, error: SmtpError) -> bool:
     """There is no working session: that is the relay's fault, and no attempt of the mails that wait."""
     place = desk.line.relay.place
-    is_open, wait, changed = office.spool.relay_failed(_told(error), error.configuration, place)
+    slower = error.phase in ("MAIL", "RCPT", "DATA", "message") and too_fast(Reply(error.code, error.text))
+    is_open, wait, changed = office.spool.relay_failed(_told(error), error.configuration, place, slower)
+    if slower:
+        desk.line.tell_slower(TELLS, f"relay {place} takes no more for now: {_public(error)}; mail waits")
+        changed = False
     if changed and error.configuration:
         mend = f"mend {remedy(error.phase)}, restart or `mailworker retry-now`"
         logger.critical("relay %s: %s; mail waits; %s; next probe in %.0f s", place, _public(error), mend, wait)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from .late import Watch
 from .owner import name_desk
 from .smtp.connection import Connection, open_connection
 from .smtp.relay import Relay
+
+logger = logging.getLogger(__name__)
 
 LESSON_HOLDS: Final = 600
 """Seconds for which what a relay did wrong is believed of it: it may have been restarted, or mended."""
@@ -45,8 +48,16 @@ class Line:
         self._most_until = 0.0
         self.pace: deque[float] = deque(maxlen=5)
         """Seconds that the last mails took."""
+        self._slower_told = float(-LESSON_HOLDS)
         self.bears = 0
         """Connections that the relay bears from all of us together; 0 where no limit is known."""
+
+    def tell_slower(self, seconds: float, text: str) -> None:
+        """Into the log, no more than once in so many seconds: it comes again and again."""
+        now = time.monotonic()
+        if now - self._slower_told > seconds:
+            self._slower_told = now
+            logger.warning(text)
 
     def recipients(self) -> int:
         """How many the relay takes in one transaction; 0 where no limit is known."""

@@ -45,6 +45,38 @@ def perhaps_crowded(error: SmtpError) -> bool:
     return error.code == 0 and error.phase in ("connect", "greeting", "EHLO", "TLS") and "in time" not in error.text
 
 
+# A relay that takes so much in a time and no more.
+
+_TOO_FAST = re.compile(
+    r"too (?:many|much) (?:\w+ ){0,2}(?:e-?mails?|messages?|mails?)\b|too (?:fast|quickly)\b|slow down"
+    r"|rate[- ]?limit|\b(?:sending|message|submission|mail|transmission|send|delivery)[- ]rate\b|throttl"
+    r"|frequency.{0,20}limit|thread limit|\bper (?:\d+ )?(?:seconds?|minutes?|hours?|days?)\b"
+    r"|(?:hourly|daily|sending|mail|messages?|sent|relay|credits?|outbound|outgoing)\b.{0,30}\b(?:quota|limits?)\b"
+    r"|\b(?:quota|limit|rate|credits)\b.{0,40}\bexceeded|exceed\w*\b.{0,60}\b(?:quota|limit|rate)\b",
+    _FLAGS | re.DOTALL,
+)
+_ANOTHERS_LIMIT = re.compile(
+    r"^\s*4\.2\.|mailbox|over (?:his |her |their |its )?quota|disk|storage|\bsize\b|too (?:large|big)"
+    r"|user you are trying|recipient thread|\brecipient (?:has|is|domain)|connections?\b|log ?in attempts",
+    _FLAGS,
+)
+
+
+def too_fast(reply: Reply) -> bool:
+    """For now, in words that speak of how much we send and not of whom it is for."""
+    if not reply.transient or too_many_recipients(reply):
+        return False
+    return _TOO_FAST.search(reply.text) is not None and _ANOTHERS_LIMIT.search(reply.text) is None
+
+
+def throttled(verdict: Verdict) -> bool:
+    """The relay took this mail for nobody, as it has had enough for a while. Those behind it would fare no better."""
+    final = verdict.final
+    if final is None or final.code == 421 or not too_fast(final):
+        return False
+    return verdict.phase in ("MAIL", "DATA", "message") or all(map(too_fast, verdict.recipients))
+
+
 # Too many recipients.
 
 _TOO_MANY = re.compile(

@@ -72,6 +72,8 @@ def relay_line(relay: Mapping[str, Any]) -> str:
     place = f"{relay['place']}, " if relay["place"] else ""
     since = f"for {span(relay['down_seconds'])} now; " if relay["down_seconds"] is not None else ""
     probe = f"next probe in {span(relay['probe_seconds'])}" if relay["probe_seconds"] else "the next mail is the probe"
+    if relay.get("slower"):
+        return f"the relay takes no more for now ({place}{since}tried again by itself; {probe}): {relay['last_error']}"
     if relay["needs_operator"]:
         who = f"the configuration must be mended: {remedy(relay['last_error'])}; then `mailworker retry-now`"
     else:

@@ -148,24 +148,25 @@ end
 
 -- The relay failed. Returns {1 if the breaker is open, ms until the next probe, 1 if this call opened it or was its
 -- probe}.
-local function relay_down(text, configuration, enough, first, longest, place)
+local function relay_down(text, configuration, enough, first, longest, place, slower)
   -- A mail that went through since the last failure shows that the relay works: failures count in a row.
   local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
   local was = redis.call('HEXISTS', RELAY, 'open_until')
   if was == 0 and redis.call('HGET', RELAY, 'sent') ~= sent then redis.call('HSET', RELAY, 'failures', 0, 'since', now) end
   local failures = redis.call('HINCRBY', RELAY, 'failures', 1)
   redis.call('HSET', RELAY, 'text', text, 'configuration', configuration and 1 or 0, 'failed_at', now, 'place', place,
-    'sent', sent)
+    'sent', sent, 'slower', slower and 1 or 0)
   if redis.call('HEXISTS', RELAY, 'since') == 0 then redis.call('HSET', RELAY, 'since', now) end
   local interval = tonumber(redis.call('HGET', RELAY, 'interval') or 0)
-  if was == 0 and not configuration and failures < enough then return {0, 0, 0} end
+  if was == 0 and not configuration and not slower and failures < enough then return {0, 0, 0} end
   -- Of several children that fail together only the first one widens the interval.
   local till = tonumber(redis.call('HGET', RELAY, 'open_until') or 0)
   if was == 1 and till > now then return {1, till - now, 0} end
   interval = interval == 0 and first or math.min(interval * 2, longest)
   redis.call('HSET', RELAY, 'interval', interval, 'open_until', now + interval)
   -- How many connections it bears is found out anew when it works again.
-  redis.call('DEL', PROBE, PLACES, LIMIT)
+  redis.call('DEL', PROBE)
+  if not slower then redis.call('DEL', PLACES, LIMIT) end
   return {1, interval, 1}
 end
 

@@ -48,6 +48,7 @@ FULL: Final = (200, 1024 * 1024)
 KEEP_SENT_SECONDS: Final = 86_400
 _DETAIL: Final = 1000
 PROBES_MS: Final = (15_000, 300_000)
+PAUSES_MS: Final = (1_000, 60_000)
 """The first and the longest interval in which a relay that does not work is probed."""
 
 TRY_ONE_MORE_MS: Final = (120_000, 1_200_000)
@@ -347,9 +348,13 @@ class Spool:
 
     # The relay's breaker.
 
-    def relay_failed(self, text: str, configuration: bool, place: str = "") -> tuple[bool, float, bool]:
-        """(is the breaker open, seconds to the next probe, did this call open it or was it the probe)."""
-        arguments = ("down", text[:_DETAIL], "1" if configuration else "0", 3, *PROBES_MS, place)
+    def relay_failed(
+        self, text: str, configuration: bool, place: str = "", slower: bool = False
+    ) -> tuple[bool, float, bool]:
+        """(is the breaker open, seconds to the next probe, did this call open it or was it the probe). With `slower` it
+        takes so much in a time and no more, and is tried again soon."""
+        times = PAUSES_MS if slower else PROBES_MS
+        arguments = ("down", text[:_DETAIL], "1" if configuration else "0", 3, *times, place, "1" if slower else "0")
         is_open, wait, changed = self._run("relay", (), *arguments)
         return bool(is_open), wait / 1000, bool(changed)
 

@@ -81,6 +81,7 @@ class Views:
                 "open": "open_until" in relay,
                 "failures": int(relay.get("failures", 0)),
                 "needs_operator": relay.get("configuration") == "1",
+                "slower": relay.get("slower") == "1",
                 "last_error": relay.get("text", ""),
                 "place": relay.get("place", ""),
                 "down_seconds": _age(relay.get("since"), now),

@@ -215,6 +215,44 @@ def test_failures_between_which_mail_went_through_open_no_breaker(redis_server: 
     assert is_open
 
 
+# A relay that takes so much in a time.
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("step", "refusal"),
+    [
+        ("MAIL", answer(450, "4.7.1 Error: too much mail from 192.0.2.1")),
+        ("message", answer(454, "Throttling failure: Maximum sending rate exceeded.")),
+    ],
+    ids=["postfix", "ses"],
+)
+def test_a_relay_that_has_had_enough_for_a_while_is_given_it_and_the_rest_is_not_tried(
+    redis_server: RedisServer, hidden: tuple[str, ...], step: str, refusal: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As SES does (nodemailer/nodemailer, issue 436). Else each of many mails comes to wait for an hour."""
+    with (
+        SmtpServer({step: refusal}, extensions=without(*hidden)) as relay,
+        site(redis_server, relay) as ours,
+    ):
+        ours.push(*[(f"m{number}",) for number in range(40)])
+        ours.deliver(ours.claim())
+        status = ours.views.status()
+        assert status["relay"]["open"]
+        assert status["relay"]["slower"]
+        assert status["relay"]["probe_seconds"] < 2
+        assert status["states"]["failed"] == 0
+        assert status["states"]["queued"] >= 25  # some verdicts are held until the relay is in step
+        assert [record.levelname for record in caplog.records if "takes no more for now" in record.message] == [
+            "WARNING"
+        ]
+        relay.script = {}
+        until(lambda: (ids := ours.claim()) and ours.deliver(ids))  # the probe, after a second
+        assert not ours.views.status()["relay"]["open"]
+        ours.deliver(ours.claim())
+        assert len(relay.mails) >= 25
+
+
 # Refusals that are the site's.
 
 

@@ -12,6 +12,7 @@ from mailworker.refusals import (
     normal,
     perhaps_crowded,
     refusal,
+    throttled,
     too_many_recipients,
 )
 from mailworker.retry import Verdict
@@ -171,3 +172,44 @@ def test_a_bare_452_and_552_may_mean_it_and_a_full_mailbox_never() -> None:
     assert not likely_too_many_recipients(Reply(450, "later"))
     assert not too_many_recipients(Reply(250, "not too many recipients"))
     assert not too_many_recipients(Reply(450, "4.2.0 greylisted"))
+
+
+THROTTLED = [
+    ("MAIL", 450, "4.7.1 Error: too much mail from 192.0.2.1"),  # Postfix, smtpd_client_message_rate_limit
+    ("message", 454, "Throttling failure: Maximum sending rate exceeded."),  # SES: nodemailer/nodemailer, issue 436
+    ("RCPT", 451, '4.7.1 Ratelimit "user" exceeded'),  # mailcow/mailcow-dockerized, issue 1497
+    ("RCPT", 450, "4.7.1 <bob>: SASL login name rejected: You are sending too many emails too fast."),  # Mailu, 2416
+    ("message", 432, "4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded [Hostname=X]"),  # Exchange Online
+    ("MAIL", 450, "Requested mail action not taken\nMail send limit exceeded."),  # IONOS
+    ("RCPT", 450, "4.7.1 Number messages per hour exceeded"),  # postfwd
+    ("MAIL", 451, "4.7.0 Daily message quota exceeded"),
+    ("message", 452, "4.7.0 Message would take you over your relay quota of 500"),
+]
+NOT_THROTTLED = [
+    ("MAIL", 421, "4.7.0 too many messages"),
+    ("MAIL", 550, "5.4.5 Daily user sending quota exceeded"),
+    ("RCPT", 450, "4.2.1 The user you are trying to contact is receiving mail at a rate that"),  # Gmail
+    ("RCPT", 432, "4.3.2 STOREDRV.Deliver; recipient thread limit exceeded"),
+    ("RCPT", 452, "4.2.2 The email account that you tried to reach is over quota"),
+    ("RCPT", 452, "4.5.3 Error: too many recipients"),
+    ("RCPT", 450, "4.7.1 greylisted, try again later"),
+    ("MAIL", 452, "4.3.1 Insufficient system storage"),
+    ("message", 452, "Message size exceeds the limit"),
+    ("MAIL", 450, "4.7.0 connection rate limit: too many connections"),
+]
+
+
+@pytest.mark.parametrize(("phase", "code", "text"), THROTTLED)
+def test_a_relay_that_has_had_enough_for_a_while_is_understood(phase: str, code: int, text: str) -> None:
+    assert throttled(verdict(phase, code, text))
+
+
+@pytest.mark.parametrize(("phase", "code", "text"), NOT_THROTTLED)
+def test_a_recipients_limit_or_another_one_is_not_the_relays(phase: str, code: int, text: str) -> None:
+    assert not throttled(verdict(phase, code, text))
+
+
+def test_a_relay_that_took_somebody_has_not_had_enough() -> None:
+    no, yes = Reply(450, "4.7.1 rate limit"), Reply(250, "ok")
+    assert not throttled(Verdict((no, yes), yes, "message"))
+    assert not throttled(Verdict((no, Reply(450, "4.2.0 greylisted")), no, "RCPT"))
