@@ -296,16 +296,21 @@ class Batch:
 
     def hand_over(self, now: float) -> None:
         """Called from another thread, about once a second. Where the relay is late with one mail, those that are not
-        begun go back to the queue at once: others may have time for them."""
-        patience = self.line.patience() if self.line else SLOW
-        if self.waiting or self._relay_was_down or not self.todo or now - self._moved < patience:
+        begun go back to the queue at once: others may have time for them. Where the connection itself is late, the
+        first one stays: or a relay that greets late, and bears few connections, would never be given any."""
+        opening = not self._handed_out
+        patience = self.line.patience(opening) if self.line else SLOW
+        if self.waiting or self._relay_was_down or now - self._moved < patience:
             return
         if not self._lock.acquire(blocking=False):
             return
         try:
-            logger.info("the relay is late with a mail; %d that wait behind it go elsewhere", len(self.todo))
-            self.give_back(0)
-            self._step()
+            if len(self.todo) > opening:
+                kept = [self.todo.popleft()] if opening else []
+                logger.info("the relay is late with a mail; %d that wait behind it go elsewhere", len(self.todo))
+                self.give_back(0)
+                self.todo.extend(kept)
+                self._step()
         except SpoolError:
             self._redis_away = True
         finally:

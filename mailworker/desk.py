@@ -51,6 +51,8 @@ class Line:
         self._slower_told = float(-LESSON_HOLDS)
         self.bears = 0
         """Connections that the relay bears from all of us together; 0 where no limit is known."""
+        self._opening = 0.0
+        """Seconds that the last connection took to be made: a relay may greet late on purpose."""
 
     def tell_slower(self, seconds: float, text: str) -> None:
         """Into the log, no more than once in so many seconds: it comes again and again."""
@@ -67,8 +69,11 @@ class Line:
         known = self.recipients()
         self._most, self._most_until = min(known or most, most), time.monotonic() + LESSON_HOLDS
 
-    def patience(self) -> float:
+    def patience(self, opening: bool = False) -> float:
+        """Seconds after which the relay is late with a mail, or with letting a connection be opened."""
         usual = sorted(self.pace)[len(self.pace) // 2] if self.pace else 0.0
+        if opening:
+            usual = max(usual, self._opening)
         return min(max(4 * usual, SLOW), LATEST)
 
     def kept(self) -> Connection | None:
@@ -83,7 +88,9 @@ class Line:
 
     def connect(self) -> Connection:
         """A new one. Raises `SmtpError`."""
+        begun = time.monotonic()
         self._connection = open_connection(self._as_known())
+        self._opening = time.monotonic() - begun
         return self._connection
 
     def get(self) -> Connection:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailworker import desk
+from mailworker import desk, late
 from mailworker.address import Mailbox
 from mailworker.batch import Office
 from mailworker.deliver import deliver
@@ -435,10 +435,10 @@ def test_what_waits_behind_a_mail_that_the_relay_does_not_answer_goes_elsewhere(
     monkeypatch.setattr(desk, "SLOW", 0.3)
     if step in ("connect", "greeting", "EHLO") and hidden:
         pytest.skip("is the same for all ways")
-    late = Deadlines(connect=4, reply=4, final=4)
+    deadlines = Deadlines(connect=4, reply=4, final=4)
     with (
         SmtpServer({step: at(1, hang)}, extensions=without(*hidden)) as relay,
-        site(redis_server, relay, 2, deadlines=late) as ours,
+        site(redis_server, relay, 2, deadlines=deadlines) as ours,
     ):
         ours.push(*[(f"m{number}",) for number in range(30)])
         ids = ours.claim()
@@ -455,10 +455,30 @@ def test_what_waits_behind_a_mail_that_the_relay_does_not_answer_goes_elsewhere(
         assert len(set(subjects(relay))) == len(relay.mails)
 
 
+def test_a_relay_that_greets_late_and_bears_few_connections_gets_all_mail(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch has a connection of its own there, and was handed over before that was open: for ever."""
+    monkeypatch.setattr(desk, "SLOW", 0.3)
+    monkeypatch.setattr(late, "LOOKS", 0.05)
+
+    def pause(session: Session, argument: str) -> None:
+        session.server.over.wait(0.6)
+
+    with SmtpServer({"greeting": pause}) as relay, site(redis_server, relay, 3) as ours:
+        limit = {"connections": 2, "interval": 120_000, "try_at": int(time.time() * 1000) + 120_000}
+        ours.spool.client.hset("mailworker:limit", mapping=limit)
+        ours.push(*[(f"m{number}",) for number in range(40)])
+        ours.run(10)
+        assert len(set(subjects(relay))) == len(relay.mails) == 40
+
+
 def test_a_relay_that_is_slow_with_each_mail_is_not_late_with_one(redis_server: RedisServer) -> None:
     with SmtpServer() as relay:
         line = Line(relay_of(relay))
         assert line.patience() == 3
+        line._opening = 2.0  # a relay that greets late
+        assert (line.patience(), line.patience(opening=True)) == (3, 8)
         line.pace.extend([3, 3, 3, 3, 120])
         assert line.patience() == 12
         line.pace.extend([60] * 5)
