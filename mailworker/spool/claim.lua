@@ -36,6 +36,8 @@ end
 local backlog = false
 for _, queue in ipairs(KEYS) do backlog = backlog or length(queue) > 0 end
 local share = backlog and math.max(1, math.floor(most / 2)) or most
+-- Every second probe is from the lists: mails that are refused each for itself must not be the only ones to be tried.
+if half_open and backlog and redis.call('HINCRBY', RELAY, 'probes', 1) % 2 == 0 then share = 0 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, share)) do
   local record = redis.call('HMGET', mail_key(id), 'state', 'owner', 'suspect')
   local state = record[1]

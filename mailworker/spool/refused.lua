@@ -2,11 +2,18 @@
 -- same step), how many such in a row open the breaker, text, place, first and longest interval in ms. The mail is a dead letter by now.
 -- Returns {1 if it is the configuration, ms until the next probe, 1 if this call opened the breaker, mails that went back}.
 run_when_full()
+local PLAIN = 3  -- of words that are plain so many in a row are enough
 local id, said, enough = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local ids = REFUSED .. ':ids'
 local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
 local open = redis.call('HEXISTS', RELAY, 'open_until') == 1
 local run = redis.call('HMGET', REFUSED, 'said', 'sent', 'found')
+-- It went back before, and others were sent since: the words are meant for this mail after all. Or a few of its kind
+-- would open the breaker again and again, for all.
+local spared = redis.call('HMGET', mail_key(id), 'spared', 'spares')
+if not open and spared[1] and spared[1] ~= sent and tonumber(spared[2]) >= (enough > PLAIN and 1 or 3) then
+  return {0, 0, 0, 0}
+end
 -- A mail that the relay took in between ends the run.
 if run[1] ~= said or run[2] ~= sent then
   redis.call('DEL', REFUSED, ids)
@@ -27,6 +34,10 @@ for _, refused in ipairs(redis.call('SMEMBERS', ids)) do
     move('failed', 'queued')
     count('total:failed', -1)
     redis.call('HSET', mail_key(refused), 'state', 'queued')
+    if redis.call('HGET', mail_key(refused), 'spared') ~= sent then
+      redis.call('HSET', mail_key(refused), 'spared', sent)
+      redis.call('HINCRBY', mail_key(refused), 'spares', 1)
+    end
     if tonumber(redis.call('HGET', mail_key(refused), 'tries') or 0) > 0 then
       redis.call('HINCRBY', mail_key(refused), 'tries', -1)
     end

@@ -5,7 +5,7 @@ for _, id in ipairs(ARGV) do
   if state == 'failed' or state == 'held' then
     move(state, 'queued')
     redis.call('HSET', mail_key(id), 'state', 'queued', 'since', now)
-    redis.call('HDEL', mail_key(id), 'owner', 'alone', 'suspect', 'deaths', 'ended')
+    redis.call('HDEL', mail_key(id), 'owner', 'alone', 'suspect', 'deaths', 'ended', 'spared', 'spares')
     redis.call('HINCRBY', mail_key(id), 'revived', 1)
     redis.call('ZREM', DEAD, id)
     redis.call('ZADD', DUE, now, id)

@@ -333,6 +333,31 @@ def test_a_list_of_bad_recipients_or_one_bad_text_is_not_the_configuration(
         assert not status["relay"]["open"]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "probes"),
+    [(answer(554, "no thanks"), 2), (answer(550, "5.7.60 no permissions to send as this sender"), 12)],
+    ids=["likely", "plain"],
+)
+def test_a_few_mails_that_are_refused_each_for_itself_do_not_keep_the_others_waiting(
+    redis_server: RedisServer, refusal: Any, probes: int
+) -> None:
+    """They look like the configuration, and come first when it is probed, and first again when it works."""
+    with SmtpServer({"message": where("bad", refusal)}) as relay, site(redis_server, relay) as ours:
+        bad = [(f"bad{number}", f"bad{number}@example.com") for number in range(5)]
+        ours.push(*bad)
+        ours.deliver(ours.claim())
+        assert ours.views.status()["relay"]["needs_operator"]
+        assert ours.views.status()["states"]["failed"] == 0
+        ours.push(*[(f"m{number}",) for number in range(8)])
+        for _ in range(probes):  # of two one is of those that wait behind them
+            ours.spool.hasten()
+            while ids := ours.claim(1):  # until the breaker opens again
+                ours.deliver(ids)
+        assert len(relay.mails) == 8
+        assert ours.views.status()["states"]["failed"] == len(bad)
+        assert not ours.views.status()["relay"]["open"]
+
+
 def test_refusals_between_which_mail_is_taken_are_the_mails(redis_server: RedisServer) -> None:
     refusal = where("bad", answer(554, "5.7.1 <bad@example.com>: Relay access denied"))
     with SmtpServer({"RCPT": refusal}, extensions=without("CHUNKING")) as relay, site(redis_server, relay) as ours:
