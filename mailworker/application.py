@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -114,11 +115,22 @@ def _put_the_site_on_top(app: Guest) -> None:
     """The file of the folder in which a worker or a command of ours was started. Raises `SettingsError`."""
     own = Path.cwd() / "celeryconfig.py"
     if own.is_file() and own.resolve() != _PACKAGED.resolve():
-        app.conf.update(_values(own))
+        try:
+            app.conf.update(_values(own))
+        except Exception as error:
+            raise SettingsError(f"celeryconfig.py: {_problem(error, own)}") from error
     _complete(app)
     for key, value in REQUIRED.items():
         if app.conf[key] != value:
             raise SettingsError(f"celeryconfig.py: {key} must stay {value!r}")
+
+
+def _problem(error: Exception, path: Path) -> str:
+    """What is wrong with a site's own file, and in which line."""
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"line {lines[-1] if lines else '?'}: {type(error).__name__}: {error}"
 
 
 def _complete(app: Guest) -> None:

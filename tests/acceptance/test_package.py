@@ -134,6 +134,20 @@ def test_a_celeryconfig_in_the_folder_of_a_program_that_sends_mail_is_that_progr
     assert site.conf("task_acks_late") == "True"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\nx = (\n", "line 2: '(' was never closed"),
+        ("x = 1\nworker_concurrency = cores\n", "line 2: NameError: name 'cores' is not defined"),
+        ("import nothing_of_that_name\n", "line 1: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+    ],
+)
+def test_a_celeryconfig_that_cannot_be_read_is_told_with_its_line(site: Site, text: str, said: str) -> None:
+    (site.folder / "celeryconfig.py").write_text(text)
+    result = site.run("celery", "-A", "mailworker", "worker")
+    assert (result.returncode, result.stderr) == (78, f"mailworker: celeryconfig.py: {said}\n")
+
+
 def test_a_site_s_own_celeryconfig_cannot_break_the_promises(site: Site) -> None:
     (site.folder / "celeryconfig.py").write_text("task_acks_late = False\n")
     for command in (("celery", "-A", "mailworker", "worker"), ("celery", "-A", "mailworker", "report")):
@@ -193,7 +207,7 @@ def test_an_env_file_is_read_and_its_mistakes_are_told_too(site: Site) -> None:
 def test_a_redis_that_does_not_answer_is_one_line_without_its_password(site: Site) -> None:
     result = site.run("mailworker", "status", MAILWORKER_REDIS_URL=REDIS)
     assert result.returncode != 0
-    assert result.stderr.startswith("mailworker: Redis: ConnectionError")
+    assert result.stderr.startswith("mailworker: Redis does not answer: look whether it runs")
     assert result.stderr.count("\n") == 1
     assert PASSWORD not in result.stderr
 
