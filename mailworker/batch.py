@@ -19,7 +19,7 @@ from .errors import SmtpError, SpoolError, Unsendable
 from .message import Limits
 from .parts import Part, combine, lesson
 from .refusals import Refusal, crowded, refusal, throttled
-from .retry import Deferred, Failed, Further, Held, Outcome, Policy, Returned, Step, Verdict, decide
+from .retry import Deferred, Failed, Further, Held, Outcome, Policy, Returned, Sent, Step, Verdict, decide
 from .smtp.replies import Reply
 from .smtp.session import Outgoing
 from .spool import Record, Spool, Taken
@@ -34,6 +34,7 @@ FETCH: Final = 256 * 1024
 SOON: Final = 10.0
 """Seconds at most until a mail is tried again that came when the relay had had enough for a while."""
 
+_SENT = Sent()
 _BROKE = Reply(451, "the session broke before the message was sent")
 
 
@@ -162,8 +163,8 @@ class Batch:
             self._done(mail, verdict)
 
     def _done(self, mail: Outgoing, verdict: Verdict) -> None:
-        final = verdict.final
-        if final is not None and final.code != 421 and crowded(verdict.phase, final.code, final.text):
+        final, taken = verdict.final, verdict.taken
+        if not taken and final is not None and final.code != 421 and crowded(verdict.phase, final.code, final.text):
             self.crowd = SmtpError(verdict.phase, final.code, final.text)
             self.again(mail)
             return
@@ -171,10 +172,14 @@ class Batch:
         if self.line is not None:
             self.line.pace.append(now - self._moved)
         self._moved = now
-        if self._learned(mail, verdict):
+        if not taken and self._learned(mail, verdict):
             return
-        said = refusal(verdict)
-        self._judge(mail, verdict)
+        said = None if taken else refusal(verdict)
+        if taken and mail.id not in self._parts:
+            self._forget(mail.id)
+            self._decide(mail.id, _SENT)
+        else:
+            self._judge(mail, verdict)
         if said is not None and isinstance(self.outcomes.get(mail.id), Failed) and self._is_the_sites(mail, said):
             return
         if final is None or final.code == 421:
@@ -185,8 +190,6 @@ class Batch:
 
     def _learned(self, mail: Outgoing, verdict: Verdict) -> bool:
         """The relay takes fewer recipients at once. True where the mail comes again, in smaller parts."""
-        if verdict.final is None or (verdict.final.positive and all(reply.positive for reply in verdict.recipients)):
-            return False
         found = lesson(verdict, mail.envelope.recipients)
         if found is None or self.line is None:
             return False

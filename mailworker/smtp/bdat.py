@@ -253,25 +253,43 @@ class _Stream:
                 # It wants a login, for this mail as for those behind it; or it takes none of them.
                 self._all_again()
             raise
+        if final.positive:
+            self._taken(sent, final)
+        else:
+            self._not_taken(sent, final, over)
+
+    def _not_taken(self, sent: Sent, final: Reply, over: bool) -> None:
+        connection = self.connection
         opening = Opening(sent.opening or final, sent.recipients)
         if not over and opening.accepted and lost_the_thread(final):
             raise OutOfStep("message", 0, f"the relay is out of step: {final.code}")
-        new = not over and self._is_new(final)
         self.under_way.popleft()
-        if not final.positive and self._lost(opening, final):
+        if self._lost(opening, final):
             # What is under way may have been taken all the same; nothing more is begun.
             connection.broken = True
             self.misplaced.append(sent.mail)
             return
-        connection.clean = final.positive and not self.under_way
+        connection.clean = False
         self._tell_unsure()
-        verdict = opening.refusal() if over else _verdict(opening, final)
+        verdict = opening.refusal() if over or not opening.accepted else Verdict(opening.recipients, final, "message")
         if connection.good_bye:
             if closes(connection):  # it takes nothing more; what one that stays took after all is in doubt
                 self.journal.done(sent.mail, verdict)
                 self._all_again()
             raise SmtpError(verdict.phase, final.code, final.text)
-        if new or (opening.accepted and not final.positive):
+        if opening.accepted:
+            self.unsure = (sent.mail, verdict)
+        else:
+            self.journal.done(sent.mail, verdict)
+
+    def _taken(self, sent: Sent, final: Reply) -> None:
+        """Nearly every mail ends here."""
+        new = self._is_new(final)
+        self.under_way.popleft()
+        self.connection.clean = not self.under_way
+        self._tell_unsure()
+        verdict = Verdict(sent.recipients, final, "message")
+        if new:
             self.unsure = (sent.mail, verdict)
         else:
             self.journal.done(sent.mail, verdict)
@@ -279,11 +297,12 @@ class _Stream:
     def _is_new(self, final: Reply) -> bool:
         """True for a yes in words that this relay has not used before. Raises `OutOfStep` for those of another step."""
         kinds = self.connection.kinds
-        known = kinds.knows("message", final)
-        kinds.check("message", final)
+        if kinds.usual("message", final):
+            return False
+        new = kinds.check("message", final)
         if kinds.alike("RCPT", "message"):
             self.connection.mistrusted.add("CHUNKING")  # one reply too many would not be noticed
-        return final.positive and not known
+        return new
 
     def _replies(self, sent: Sent) -> tuple[bool, Reply]:
         """True where RCPT got the last word (421) and the content none, and that or the reply to the content."""
@@ -323,9 +342,3 @@ class _Stream:
 def _chunk(mail: Outgoing, lines: list[str]) -> tuple[bytes, bytes]:
     data = mail.envelope.data
     return "\r\n".join([*lines, f"BDAT {len(data)} LAST", ""]).encode("utf-8"), data
-
-
-def _verdict(opening: Opening, final: Reply) -> Verdict:
-    if opening.accepted or final.positive:
-        return Verdict(opening.recipients, final, "message")
-    return opening.refusal()

@@ -120,9 +120,10 @@ class Connection:
         deadline = time.monotonic() + seconds
         self.written = 0
         try:
-            self.sock.settimeout(0)
-            for packet in _packets(parts):
-                self._write(memoryview(packet), phase, deadline)
+            if self.sock.gettimeout() != 0:  # each time it is set is a call of the system
+                self.sock.settimeout(0)
+            for packet in [b"".join(parts)] if sum(map(len, parts)) <= LARGE else _packets(parts):
+                self._write(packet, phase, deadline)
         except SmtpError:
             raise
         except OSError as error:
@@ -130,7 +131,7 @@ class Connection:
             self.replies.closed = True
             raise SmtpError(phase, 0, f"the relay closed the connection ({type(error).__name__})") from error
 
-    def _write(self, octets: memoryview, phase: str, deadline: float) -> None:
+    def _write(self, octets: bytes | memoryview, phase: str, deadline: float) -> None:
         while octets:
             events = select.POLLIN | select.POLLOUT
             try:
@@ -141,7 +142,9 @@ class Connection:
                 self._wait(select.POLLIN, phase, deadline)
             else:
                 self.written += sent
-                octets = octets[sent:]
+                if sent == len(octets):
+                    return
+                octets = memoryview(octets)[sent:]
 
     def _wait(self, events: int, phase: str, deadline: float) -> None:
         """Until the socket takes more, or has something to read, which is then taken in."""

@@ -39,27 +39,31 @@ class Kinds:
         if reply.positive and len(known) < MOST:
             known.add(_words(reply))
 
-    def knows(self, step: str, reply: Reply) -> bool:
-        """True where the relay has said this to the step before, or nothing at all."""
+    def usual(self, step: str, reply: Reply) -> bool:
+        """True where the relay has said this to the step before."""
+        if reply is self._last.get(step):
+            return True
         known = self._known.get(step)
-        return not known or _words(reply) in known
+        if not known or not reply.positive or _words(reply) not in known:
+            return False
+        self._last[step] = reply
+        return True
 
     def alike(self, step: str, other: str) -> bool:
         """True where the relay says the same to both, so that one cannot be told from the other."""
         return bool(self._known.get(step, set()) & self._known.get(other, set()))
 
-    def check(self, step: str, reply: Reply) -> None:
-        """Raises `OutOfStep` for what the relay says to another step and never to this one; learns what is new."""
-        if reply is self._last.get(step) or not reply.positive:
-            return
-        if self.knows(step, reply):
-            self._last[step] = reply
-            self.learn(step, reply)
-            return
+    def check(self, step: str, reply: Reply) -> bool:
+        """True for a yes in other words than before. Raises `OutOfStep` for what the relay says to another step and
+        never to this one; learns what is new."""
+        if self.usual(step, reply) or not reply.positive:
+            return False
+        before = bool(self._known.get(step))
         words = _words(reply)
-        if any(words in known for known in self._known.values()):
+        if before and any(words in known for known in self._known.values()):
             raise OutOfStep(step, 0, f"the relay is out of step: {reply.code} where it says something else")
         self.learn(step, reply)
+        return before
 
 
 @lru_cache(maxsize=64)
