@@ -6,11 +6,9 @@ stream of mails costs a round trip each. Without, every command waits for its re
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
 from typing import Final
 
 from ..errors import OutOfStep, SmtpError
@@ -169,8 +167,11 @@ class _OneByOne:
             self._refused(mail, opening)
             return self._open_next()
         self.held.tell()
-        with self._not_its_fault(mail):
+        try:
             self.connection.expect_silence("DATA", content=True)
+        except BaseException as error:
+            self._not_its_fault(mail, error)
+            raise
         if self.ahead.commit(mail):
             return self._send(mail, opening)
         self.connection.close(polite=False)
@@ -185,43 +186,43 @@ class _OneByOne:
             return None
         reset, lines = begin(connection, mail.envelope)
         if not connection.pipelining:
-            with self._not_its_fault(mail):
+            try:
                 return mail, ask(connection, lines, reset)
+            except BaseException as error:
+                self._not_its_fault(mail, error)
+                raise
         group = _group(lines)
         shape = lines[0][:4]
-        with self._bears_groups(mail, shape), self._not_its_fault(mail):
+        try:
             connection.expect_silence("MAIL")
             connection.write([group], "MAIL", patience(connection.relay.deadlines.reply, len(group)))
-            return self._understood(mail, self._read_opening(mail.envelope, reset, shape), lines, shape)
-        return None
-
-    @contextlib.contextmanager
-    def _not_its_fault(self, mail: Outgoing | None) -> Iterator[None]:
-        """No content of this mail has left. Gives it back when the relay says that it ends the session."""
-        try:
-            yield
-        except _BadGroup:
-            self.ahead.give_back()
-            if mail is not None:
-                self.journal.again(mail)
-            raise
         except BaseException as error:
-            self.ahead.give_back()
-            if mail is not None:
-                if isinstance(error, SmtpError) and error.code:
-                    self.journal.again(mail)
-                else:
-                    self.journal.withdraw(mail)
+            self._not_its_fault(mail, error)
             raise
+        return self._answered(mail, reset, lines, shape)
 
-    @contextlib.contextmanager
-    def _bears_groups(self, mail: Outgoing, shape: str) -> Iterator[None]:
-        """Ends the session without an error where the relay does not bear what it announced, for any sign of that."""
+    def _answered(self, mail: Outgoing, reset: bool, lines: list[str], shape: str) -> _Opened | None:
+        """To a group that has left. None where the session ends without an error, because the relay does not bear what
+        it announced, for any sign of that."""
         try:
-            yield
-        except _BadGroup as bad:
-            (self.connection.mistrusted if bad.said else self.connection.suspected).add("PIPELINING")
+            return self._understood(mail, self._read_opening(mail.envelope, reset, shape), lines, shape)
+        except BaseException as error:
+            self._not_its_fault(mail, error)
+            if not isinstance(error, _BadGroup):
+                raise
+            (self.connection.mistrusted if error.said else self.connection.suspected).add("PIPELINING")
             self.connection.close(polite=False)
+            return None
+
+    def _not_its_fault(self, mail: Outgoing | None, error: BaseException) -> None:
+        """No content of this mail has left. Gives it back when the relay says that it ends the session."""
+        self.ahead.give_back()
+        if mail is None:
+            return
+        if isinstance(error, _BadGroup) or (isinstance(error, SmtpError) and error.code):
+            self.journal.again(mail)
+        else:
+            self.journal.withdraw(mail)
 
     def _read_opening(self, envelope: Envelope, reset: bool, shape: str) -> Opening:
         """Raises `_BadGroup` where it is the group that the relay does not bear, as far as one can know."""
@@ -250,7 +251,7 @@ class _OneByOne:
             raise
         finally:
             connection.patience = connection.relay.deadlines.reply
-        if any(map(blames_the_group, (*opening.recipients, *([opening.data] if opening.data else [])))):
+        if any(map(blames_the_group, opening.refusals())):
             raise _BadGroup(said=True)
         if connection.good_bye and not proven and not enough and len(opening.recipients) == 1:
             raise _BadGroup(said=False)
@@ -259,10 +260,11 @@ class _OneByOne:
     def _understood(self, mail: Outgoing, opening: Opening, lines: list[str], shape: str) -> _Opened:
         """What a relay refuses before it has taken any such group may be refused because of the group."""
         connection = self.connection
-        proven = shape in connection.proven
         if opening.ready:
             connection.proven.add(shape)
-        if opening.ready or connection.good_bye or self._alone >= MOST_ALONE or (proven and not _no_order(opening)):
+            return mail, opening
+        proven = shape in connection.proven
+        if connection.good_bye or self._alone >= MOST_ALONE or (proven and not _no_order(opening)):
             return mail, opening
         if opening.data is not None and opening.data.intermediate:
             if any(reply.positive for reply in opening.recipients):
@@ -334,13 +336,12 @@ class _OneByOne:
             raise OutOfStep("message", 421, final.text)
         self.held.add(mail, Verdict(opening.recipients, final, "message"))
         if connection.good_bye:
-            with self._not_its_fault(following):
-                raise SmtpError("message", final.code, final.text)
+            ended = SmtpError("message", final.code, final.text)
+            self._not_its_fault(following, ended)
+            raise ended
         if following is None:
             return self._open_next()
-        with self._bears_groups(following, "dot"), self._not_its_fault(following):
-            return self._understood(following, self._read_opening(following.envelope, reset, "dot"), lines, "dot")
-        return None
+        return self._answered(following, reset, lines, "dot")
 
     def _write_ahead(self, parts: list[bytes]) -> None:
         """All of a large content but the dot. What the relay says to it by then is no answer to the whole."""

@@ -66,6 +66,11 @@ class Opening:
         """True where somebody is left and the relay waits for the content, after DATA."""
         return self.accepted and self.data is not None and self.data.intermediate
 
+    def refusals(self) -> list[Reply]:
+        """To RCPT and DATA."""
+        replies = self.recipients if self.data is None else (*self.recipients, self.data)
+        return [reply for reply in replies if reply.code >= 400]
+
     def refusal(self) -> Verdict:
         """The verdict of a mail that gets no further than this."""
         if not self.mail.positive:

@@ -25,8 +25,8 @@ redis.call('HSET', HEARD, ARGV[1], now, ' outcomes', outcomes)
 if moved then redis.call('HSET', HEARD, ' moved', now) end
 
 -- Redis's clock was set back: everything that waits would wait so much longer.
-local last = tonumber(redis.call('GET', P .. 'clock') or now)
-redis.call('SET', P .. 'clock', now)
+local last = tonumber(redis.call('GET', '@PREFIX@clock') or now)
+redis.call('SET', '@PREFIX@clock', now)
 if last - now > 10000 then
   local due = redis.call('ZRANGE', DUE, 0, -1, 'WITHSCORES')
   for i = 1, #due, 2 do redis.call('ZADD', DUE, due[i + 1] - (last - now), due[i]) end

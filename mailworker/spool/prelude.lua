@@ -1,25 +1,25 @@
 -- Stands before every script. The names of all keys are made here and nowhere else.
 -- Time is Redis's own, in milliseconds. A script changes a record and its place in `due` in one step.
-local P = '@PREFIX@'
-local DUE, COUNTS, DEAD, OWNERS, POOLS = P .. 'due', P .. 'counts', P .. 'dead', P .. 'owners', P .. 'pools'
-local RING, RELAY, PROBE, SEQUENCE = P .. 'ring', P .. 'relay', P .. 'probe', P .. 'sequence'
-local HEARD, LATE = P .. 'heard', P .. 'late'
+-- '@PREFIX@' is replaced with the prefix, here and in each script: a name that is whole costs nothing while they run.
+local DUE, COUNTS, DEAD, OWNERS, POOLS = '@PREFIX@due', '@PREFIX@counts', '@PREFIX@dead', '@PREFIX@owners', '@PREFIX@pools'
+local RING, RELAY, PROBE, SEQUENCE = '@PREFIX@ring', '@PREFIX@relay', '@PREFIX@probe', '@PREFIX@sequence'
+local HEARD, LATE = '@PREFIX@heard', '@PREFIX@late'
 -- Each call has a number of its own, as the last argument. A call whose answer was not waited for is called off before
 -- its caller goes on (calloff.lua): a copy of it that arrives after that, from a socket that was closed, does nothing.
 local call = table.remove(ARGV)
 if redis.call('ZSCORE', LATE, call) then return redis.error_reply('LATE this call was called off') end
-local PLACES, LIMIT, REFUSED = P .. 'places', P .. 'limit', P .. 'refused'
+local PLACES, LIMIT, REFUSED = '@PREFIX@places', '@PREFIX@limit', '@PREFIX@refused'
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local function mail_key(id) return P .. 'mail:' .. id end
+local function mail_key(id) return '@PREFIX@mail:' .. id end
 -- A payload of more octets lies in a list of its own, and its record has `size` in place of `payload`: no script ever
 -- sees it, which would copy it eight times. The child reads it when its turn comes.
 local LARGE = 8192
-local function payload_key(id) return P .. 'payload:' .. id end
+local function payload_key(id) return '@PREFIX@payload:' .. id end
 -- What an owner took, and what its bridge claimed and has not rung for yet.
-local function lease_key(owner) return P .. 'lease:' .. owner end
-local function claim_key(owner) return P .. 'claim:' .. owner end
+local function lease_key(owner) return '@PREFIX@lease:' .. owner end
+local function claim_key(owner) return '@PREFIX@claim:' .. owner end
 
 -- The field of the record, and its value.
 local function store(id, payload)
@@ -43,16 +43,16 @@ end
 local function doubt(id)
   count('total:in_doubt', 1)
   redis.call('HINCRBY', mail_key(id), 'doubts', 1)
-  redis.call('ZADD', P .. 'doubts', now, id)
-  redis.call('ZREMRANGEBYRANK', P .. 'doubts', 0, -10001)
+  redis.call('ZADD', '@PREFIX@doubts', now, id)
+  redis.call('ZREMRANGEBYRANK', '@PREFIX@doubts', 0, -10001)
 end
 
 -- Redis checks its memory limit before the first write of a script only. What settles or gives back must run when
 -- memory is full: its first write is this one, which asks for none.
-local function run_when_full() redis.call('DEL', P .. 'nothing') end
+local function run_when_full() redis.call('DEL', '@PREFIX@nothing') end
 
 -- Mails for which a doorbell is out and not answered, by the time at which it is given up. It bounds the doorbells.
-local RUNG = P .. 'rung'
+local RUNG = '@PREFIX@rung'
 local function rung() return redis.call('ZCOUNT', RUNG, now, '+inf') end
 
 -- Milliseconds until the relay may be tried; 0 where its breaker is closed or a probe is due.

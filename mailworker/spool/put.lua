@@ -3,7 +3,7 @@
 -- Returns {its id where the mail is new or else '', 1 if the caller shall ring, what became of the first one}.
 -- It reads no field: the application's user has no right to.
 local id, wait = ARGV[1], tonumber(ARGV[3])
-local day = P .. 'day:' .. id
+local day = '@PREFIX@day:' .. id
 local known = redis.call('EXISTS', mail_key(id), day)
 if known > 0 and redis.call('EXISTS', mail_key(id)) == 1 then
   local dead = redis.call('HEXISTS', mail_key(id), 'ended') == 1

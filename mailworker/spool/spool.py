@@ -179,8 +179,9 @@ class Spool:
         self.in_doubt = in_doubt
         self.largest = largest
         folder = files(__package__)
-        prelude = folder.joinpath("prelude.lua").read_text("utf-8").replace("@PREFIX@", prefix)
+        prelude = folder.joinpath("prelude.lua").read_text("utf-8")
         texts = {name: prelude + folder.joinpath(f"{name}.lua").read_text("utf-8") for name in _SCRIPTS}
+        texts = {name: text.replace("@PREFIX@", prefix) for name, text in texts.items()}
         self._scripts = {
             name: (text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()) for name, text in texts.items()
         }
