@@ -35,6 +35,9 @@ SOON: Final = 10.0
 """Seconds at most until a mail is tried again that came when the relay had had enough for a while."""
 
 _SENT = Sent()
+STOP_SECONDS: Final = 30.0
+"""For which a stop waits for a Redis that takes no outcomes: less than service managers wait before they kill."""
+
 _BROKE = Reply(451, "the session broke before the message was sent")
 
 
@@ -50,6 +53,8 @@ class Office:
     seconds: float
     """No mail of a batch is begun after this time; the rest goes back to the queue."""
     stopping: Callable[[], bool] = lambda: False
+    hurried: Callable[[], bool] = lambda: False
+    """A cold stop whose time is over: nothing is waited for any more."""
 
 
 class Batch:
@@ -320,7 +325,8 @@ class Batch:
             self._lock.release()
 
     def end(self, blame: bool) -> None:
-        """However the batch ended: every mail in hand gets an outcome, and all outcomes are written."""
+        """However the batch ended: every mail in hand gets an outcome, and all outcomes are written; or, where the
+        worker stops and Redis stays away, are given up: then those mails are in doubt."""
         with self._lock:
             self.lose("interrupted", blame)
             self.give_back(0)
@@ -328,6 +334,7 @@ class Batch:
 
     def _write_all(self) -> None:
         pause, tell = 0.1, 0.0
+        stopped: float | None = None
         while True:
             try:
                 bears = self._step(end=True)
@@ -335,6 +342,13 @@ class Batch:
                 if time.monotonic() >= tell:
                     logger.warning("%s; %d outcomes wait for it", error, len(self._unwritten))
                     tell = time.monotonic() + 60
+                if stopped is None and self.office.stopping():
+                    stopped = time.monotonic()
+                if self.office.hurried() or (stopped is not None and time.monotonic() - stopped > STOP_SECONDS):
+                    logger.error("the worker stops, and Redis took no outcomes of %d mails", len(self._unwritten))
+                    self._unwritten.clear()
+                    self._diary.end()
+                    return
                 time.sleep(pause)
                 pause = min(pause * 2, 5)
             else:

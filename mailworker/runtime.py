@@ -113,6 +113,7 @@ def _office(process: int) -> Office:
         hold_in_doubt=configuration.in_doubt == "hold",
         seconds=configuration.batch_seconds,
         stopping=stopping,
+        hurried=out_of_patience,
     )
 
 
