@@ -23,6 +23,9 @@ FORGOTTEN: Final = 2
 SOON: Final = 1
 """Seconds for that answer. What lies between (NAT, a load balancer) forgets idle connections and tells nobody."""
 
+UNSENT: Final = "there was no connection, and no command left"
+"""The note on an error after which nothing can arrive late."""
+
 _KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
@@ -135,7 +138,11 @@ class Caller:
         try:
             return self._kept.pop()
         except IndexError:
-            return self._pool.get_connection()
+            try:
+                return self._pool.get_connection()
+            except Exception as error:
+                error.add_note(UNSENT)
+                raise
 
     def _give_up(self, connection: Any) -> None:
         """What ended this connection most likely ended the others. The pool looks at each before it lends it again."""

@@ -20,7 +20,7 @@ from .. import refusal
 from ..diary import given_up
 from ..errors import SpoolError
 from ..retry import Deferred, Failed, Further, Held, Returned, Sent, Step
-from .connect import Caller
+from .connect import UNSENT, Caller
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,9 @@ ANSWER_SECONDS: Final = 9.0
 """What Redis may be late with the answer of a command that waits."""
 
 CLAIM_OCTETS: Final = 16 * 1024 * 1024
+CALLED_OFF: Final = 1000
+"""Numbers of lost calls that one script takes."""
+
 HASTEN: Final = 1000
 """Mails that one script makes due."""
 ASK_AGAIN_SECONDS: Final = 60.0
@@ -423,9 +426,11 @@ class Spool:
         def run() -> Any:
             if self._lost:
                 lost = list(self._lost)
-                self._evaluate("calloff", (), *lost)
-                for number in lost:
-                    self._lost.pop(number, None)
+                for begin in range(0, len(lost), CALLED_OFF):
+                    part = lost[begin : begin + CALLED_OFF]
+                    self._evaluate("calloff", (), *part)
+                    for number in part:
+                        self._lost.pop(number, None)
             return self._evaluate(name, keys, *arguments, kept=repeat)
 
         return self._with_patience(run, repeat)
@@ -441,8 +446,8 @@ class Spool:
                 return call("EVAL", text, len(keys), *keys, *arguments, number)
         except redis.ResponseError:
             raise
-        except BaseException:  # a time limit, too
-            if name != "calloff":
+        except BaseException as error:  # a time limit, too
+            if name != "calloff" and UNSENT not in getattr(error, "__notes__", ()):
                 self._lost[number] = None
             raise
 

@@ -348,3 +348,16 @@ def test_a_probe_that_says_nothing_of_the_relay_leaves_its_turn_to_the_next_mail
         near.wake([mail])
     claim = near.claim(B, "", 10)
     assert len(claim.together + claim.alone) == 1
+
+
+def test_what_never_left_need_not_be_called_off_and_much_that_did_is_in_parts(near: Spool) -> None:
+    """A producer whose Redis is down for hours tries thousands of times: no memory and no huge command for that."""
+    nobody = Spool(connect("redis://127.0.0.1:1/0"), [])
+    for _ in range(3):
+        with pytest.raises(SpoolError):
+            nobody.put("m", b"{}")
+    assert nobody._lost == {}
+    near._lost = {b"%d" % number: None for number in range(2_500)}
+    near.put("m", b"{}")
+    assert near._lost == {}
+    assert near.client.zcard("mailworker:late") == 2_500
