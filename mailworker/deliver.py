@@ -54,6 +54,7 @@ def deliver(office: Office, desk: Desk, ids: Sequence[str], ring_bridge: Callabl
     except BaseException:
         # A time limit, or a bug of ours: the mail in hand has had its attempt, or it would come again at once.
         batch.end(blame=True)
+        _make_room(office, desk, batch)
         raise
     batch.end(blame=False)
     _make_room(office, desk, batch)

@@ -127,7 +127,8 @@ class Workers:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
-        self.environment = environment
+        # A process that is killed leaves its temporary folder behind.
+        self.environment = {"TMPDIR": str(folder)} | environment
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *options: str, ready: str = "ready.", **settings: str) -> subprocess.Popen[bytes]:

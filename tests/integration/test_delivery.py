@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mailworker import deliver as deliver_module
 from mailworker import desk, late
 from mailworker.address import Mailbox
 from mailworker.batch import Office
@@ -203,6 +204,19 @@ def test_the_place_of_a_dead_owner_is_free(redis_server: RedisServer) -> None:
     assert not spool.may_connect("w/1").free
     spool.release("w/0", died=True)
     assert spool.may_connect("w/1").free
+
+
+def test_a_bug_in_a_batch_keeps_nobody_s_place(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: Any) -> None:
+        raise RuntimeError
+
+    with SmtpServer() as relay, site(redis_server, relay, 3) as ours:
+        ours.spool.client.hset("mailworker:limit", mapping={"connections": 1, "interval": 1, "try_at": 0})
+        ours.push(("m",))
+        monkeypatch.setattr(deliver_module.session, "send", bug)
+        with pytest.raises(RuntimeError):
+            ours.deliver(ours.claim())
+        assert ours.spool.client.zcard("mailworker:places") == 0
 
 
 def test_failures_between_which_mail_went_through_open_no_breaker(redis_server: RedisServer) -> None:
