@@ -103,9 +103,11 @@ def likely_too_many_recipients(reply: Reply) -> bool:
 
 # Refusals that are the site's.
 
+PLAIN: Final = 1
 CERTAIN: Final = 3
 LIKELY: Final = 5
-"""Mails in a row that are refused in the same words, until that is the configuration."""
+"""Mails in a row that are refused in the same words, until that is the configuration. A relay that has never taken a
+mail needs no three where the words are certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Refusal:
 
 _LOGIN = re.compile(
     r"auth(?:entication|entifi\w+|orization)?\b.{0,20}\b(?:required|needed|first|failed|fails)|\bneed auth\b"
-    r"|un-?authenticated"
+    r"|un-?authenticated|requires? (?:smtp )?auth|(?:turn on|enable) (?:smtp )?auth|pop before smtp"
     r"|not (?:been )?(?:authenticated|logged in|authorized|authorised|permitted)\b"
     r"|(?:authenticate|log ?in) first|must (?:first )?(?:authenticate|log ?in)",
     _FLAGS,
@@ -128,7 +130,8 @@ _LOGIN = re.compile(
 _RELAYING = re.compile(
     r"relay(?:ing)?\b.{0,30}\b(?:denied|prohibited|not (?:permitted|allowed)|refused|disallowed)"
     r"|not (?:permitted|allowed) to relay"
-    r"|unable to relay|cannot relay|we do not relay|no relaying|relay access|relaynotpermitted",
+    r"|unable to relay|cannot relay|we do not relay|no relaying|relay access|relaynotpermitted|credentials for relay"
+    r"|\brcpthosts\b|delivery is not allowed to this address|non-?local|not a gateway",
     _FLAGS,
 )
 _SENDER = re.compile(
@@ -137,8 +140,19 @@ _SENDER = re.compile(
     r"|send as this sender|sendas(?:denied)?|not (?:permitted|allowed|have permissions?) to send|permissions? to send"
     r"|mail from\b.{0,60}\b(?:must|not|same)|sender address rejected|sender (?:verify|address|domain)|from address"
     r"|not verified|unverified (?:address|sender|domain)|domain (?:is )?not (?:verified|allowed)"
-    r"|sending (?:quota|limit)|daily .{0,30}(?:quota|limit)"
     r"|account .{0,40}(?:suspended|disabled|blocked)",
+    _FLAGS,
+)
+_QUOTA = re.compile(
+    r"\b(?:sending|submission|outgoing|outbound|relay|daily|hourly|messages?|e?mails?) ?(?:\w+ ){0,2}"
+    r"(?:quota|limits?)\b"
+    r"|submission ?quota|exceeded your\b.{0,40}\b(?:quota|limit)|\bper (?:minute|hour|day)\b"
+    r"|rate (?:limit )?exceeded|rate limit|tenant has exceeded|sending activity|test purposes only",
+    _FLAGS | re.DOTALL,
+)
+_NO_QUOTA = re.compile(
+    r"\bsize\b|mailbox|\b(?:e?mail|user's?) quota|recipient (?:has|is|domain)|user (?:has|is)"
+    r"|spam|score|length|\bhops?\b|\blines?\b",
     _FLAGS,
 )
 _CLIENT = re.compile(
@@ -189,12 +203,24 @@ def _enough(phase: str, reply: Reply) -> int | None:
     said = _ENHANCED.match(reply.text)
     about = said[1] if said else ""
     if phase == "MAIL":  # the sender is always the same
-        return None if _THIS_MAIL.search(text) else CERTAIN
+        if _THIS_MAIL.search(text):
+            return None
+        plain = _LOGIN.search(text) or _SENDER.search(text) or _RELAYING.search(text) or _quota(text, about)
+        return PLAIN if plain else CERTAIN
+    if about != "5.5.3" and _quota(text, about):
+        return CERTAIN
     if too_many_recipients(reply):
         return None
     if reply.code in _SITES_CODES or _LOGIN.search(text) or _RELAYING.search(text):
         return CERTAIN
     return _of_recipients(text, about) if phase == "RCPT" else _of_contents(text, about)
+
+
+def _quota(text: str, about: str) -> bool:
+    """So much in a time and no more, told as if it were for good."""
+    if about.startswith("5.2.") and "submission" not in text.lower():
+        return False
+    return _QUOTA.search(text) is not None and _NO_QUOTA.search(text) is None
 
 
 def _of_recipients(text: str, about: str) -> int | None:

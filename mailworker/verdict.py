@@ -46,7 +46,10 @@ class Finding:
 
 def remedy(error: str) -> str:
     """The setting to look at after this error of the relay: it begins with the step of the session."""
-    return _REMEDIES.get(error.partition(":")[0], "MAILWORKER_SMTP_URL")
+    step = error.partition(":")[0]
+    if "starttls" in error.lower():  # 530 Must issue a STARTTLS command first, to whatever was said
+        step = "STARTTLS"
+    return _REMEDIES.get(step, "MAILWORKER_SMTP_URL")
 
 
 def judge(report: Mapping[str, Any]) -> Finding:

@@ -7,6 +7,8 @@ local id, said, enough = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local ids = REFUSED .. ':ids'
 local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
 local open = redis.call('HEXISTS', RELAY, 'open_until') == 1
+-- A relay that never took a mail is not set up yet: its first clear word counts.
+if sent == '0' and enough <= 3 then enough = 1 end
 local run = redis.call('HMGET', REFUSED, 'said', 'sent', 'found')
 -- It went back before, and others were sent since: the words are meant for this mail after all. Or a few of its kind
 -- would open the breaker again and again, for all.
@@ -22,8 +24,8 @@ if run[1] ~= said or run[2] ~= sent then
 end
 redis.call('SADD', ids, id)
 -- A run of long ago says nothing of now.
-redis.call('EXPIRE', REFUSED, 86400)
-redis.call('EXPIRE', ids, 86400)
+redis.call('EXPIRE', REFUSED, 604800)
+redis.call('EXPIRE', ids, 604800)
 if not run[3] and not (open and redis.call('HGET', RELAY, 'configuration') == '1') and #redis.call('SMEMBERS', ids) < enough then
   return {0, 0, 0, 0}
 end

@@ -49,7 +49,40 @@ SITES = [
     ("message", 550, "5.7.1 Unauthenticated email from example.com is not accepted"),
     ("DATA", 554, "5.7.1 Relay access denied"),
 ]
+SITES += [
+    ("RCPT", 553, "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"),  # qmail
+    ("RCPT", 550, "Delivery is not allowed to this address."),  # hMailServer's error messages
+    ("RCPT", 503, "This mail server requires authentication when attempting to send to a non-local e-mail address."),
+    ("RCPT", 550, "5.7.1 Invalid credentials for relay [192.0.2.1]. The IP address you've registered"),  # Google
+    ("RCPT", 554, "5.7.1 <a@b.c>: Recipient address rejected: You have exceeded your Outmail quota."),  # Prolateral
+    (
+        "RCPT",
+        550,
+        "Domain b.c has exceeded the max emails per hour (500/500 (100%)) allowed. Message discarded.",
+    ),  # cPanel
+    ("message", 554, "5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message"),
+    ("message", 552, "Message would take you over your relay quota of 500 Current quota used: 487"),
+    (
+        "message",
+        550,
+        "5.1.90 Your message can't be sent because you've reached your daily limit for message recipients",
+    ),
+    ("message", 550, "5.4.6 mail rate exceeded limit"),  # Zoho
+    (
+        "message",
+        550,
+        "free accounts are for test purposes only. Please add the address to authorized recipients",
+    ),  # Mailgun
+]
+PLAIN_AT_ONCE = [
+    ("MAIL", 501, "mail from address must be same as authorization user"),
+    ("MAIL", 553, "5.7.1 <site@example.com>: Sender address rejected: not owned by user bob"),
+    ("MAIL", 550, "5.4.5 Daily user sending quota exceeded."),
+]
 NOT_SITES = [
+    ("RCPT", 550, "Quota exceeded"),  # IONOS: the recipient's mailbox
+    ("RCPT", 552, "5.2.2 user's mail quota exceeded"),
+    ("message", 552, "5.2.3 Message length exceeds limit"),
     ("MAIL", 552, "5.3.4 Message size exceeds fixed limit"),
     ("MAIL", 553, "5.6.7 SMTPUTF8 is needed"),
     ("MAIL", 451, "4.7.1 try later"),
@@ -74,6 +107,13 @@ NOT_SITES = [
 @pytest.mark.parametrize(("phase", "code", "text"), SITES)
 def test_a_refusal_that_is_the_sites_is_told_from_the_mails(phase: str, code: int, text: str) -> None:
     assert refusal(verdict(phase, code, text)) is not None
+
+
+@pytest.mark.parametrize(("phase", "code", "text"), PLAIN_AT_ONCE)
+def test_plain_words_about_the_sender_count_at_the_first_mail(phase: str, code: int, text: str) -> None:
+    said = refusal(verdict(phase, code, text))
+    assert said is not None
+    assert said.enough == 1
 
 
 @pytest.mark.parametrize(("phase", "code", "text"), NOT_SITES)
