@@ -64,6 +64,12 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         super().register_with_event_loop(hub)
         hub.call_repeatedly(LOOK_SECONDS, self._look)
 
+    def _track_child_process(self, proc: Any, hub: Any) -> None:
+        """Celery does it for all children when the broker is there again, and one may have ended in the meantime: its
+        end was seen, and only its exit code not yet. Celery's ValueError would end the worker."""
+        if getattr(proc, "_sentinel_poll", 0) is not None:
+            super()._track_child_process(proc, hub)
+
     # Their birth.
 
     def _create_worker_process(self, i: int) -> Any:
