@@ -266,10 +266,6 @@ class Settings(BaseModel):
         """What Celery connects to: `broker_url`, or the spool's Redis."""
         return broker((self.broker_url or self.redis_url).get_secret_value())
 
-    @property
-    def celery_broker_url(self) -> str:
-        return self.broker.url
-
 
 def _check_broker(url: str) -> None:
     scheme = url.partition("://")[0].lower()

@@ -87,7 +87,7 @@ def test_every_setting_in_it_is_one_that_mailworker_knows() -> None:
 @pytest.mark.parametrize("service", OURS)
 def test_its_settings_are_valid(service: str, tmp_path: Path) -> None:
     variables = environment(service, REDIS_PASSWORD="abc123", FLOWER_BASIC_AUTH="user:password")
-    code = "from mailworker.runtime import settings; s = settings(); print(s.relay.host, s.celery_broker_url)"
+    code = "from mailworker.runtime import settings; s = settings(); print(s.relay.host, s.broker.url)"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=plain() | variables, capture_output=True, text=True, check=False
     )

@@ -33,7 +33,7 @@ def load_with(monkeypatch: pytest.MonkeyPatch) -> object:
 
 def test_the_defaults(load_with) -> None:  # type: ignore[no-untyped-def]
     settings = load_with()
-    assert settings.redis_url.get_secret_value() == settings.celery_broker_url == "redis://127.0.0.1:6379/0"
+    assert settings.redis_url.get_secret_value() == settings.broker.url == "redis://127.0.0.1:6379/0"
     assert settings.legacy_queues == ("queue:email",)
     assert (settings.relay.host, settings.relay.port, settings.relay.security) == ("127.0.0.1", 25, Security.CLEAR)
     assert (settings.mail_from, settings.has_sender) == (Mailbox("mailworker@localhost"), False)
@@ -78,15 +78,13 @@ def test_a_redis_url_is_taken_as_it_is(load_with, url: str) -> None:  # type: ig
 
 
 def test_a_socket_is_told_to_celery_as_kombu_writes_it(load_with) -> None:  # type: ignore[no-untyped-def]
-    assert load_with(REDIS_URL="unix:///run/r.sock").celery_broker_url == "redis+socket:///run/r.sock?virtual_host=0"
-    assert (
-        load_with(REDIS_URL="unix:///run/r.sock?db=3").celery_broker_url == "redis+socket:///run/r.sock?virtual_host=3"
-    )
+    assert load_with(REDIS_URL="unix:///run/r.sock").broker.url == "redis+socket:///run/r.sock?virtual_host=0"
+    assert load_with(REDIS_URL="unix:///run/r.sock?db=3").broker.url == "redis+socket:///run/r.sock?virtual_host=3"
 
 
 def test_the_broker_may_be_another(load_with) -> None:  # type: ignore[no-untyped-def]
-    assert load_with(BROKER_URL="amqp://u:p@h//").celery_broker_url == "amqp://u:p@h//"
-    assert load_with(BROKER_URL="").celery_broker_url == "redis://127.0.0.1:6379/0"
+    assert load_with(BROKER_URL="amqp://u:p@h//").broker.url == "amqp://u:p@h//"
+    assert load_with(BROKER_URL="").broker.url == "redis://127.0.0.1:6379/0"
 
 
 @pytest.mark.parametrize(
