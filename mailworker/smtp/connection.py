@@ -178,9 +178,11 @@ class Connection:
         left for its reply, before the content it raises.
         """
         waiting = self.replies.waiting()
+        if not waiting:
+            return
         if waiting.startswith(b"421") and content:
             self.reply(phase)
-        if waiting and not waiting.startswith(b"421"):
+        if not waiting.startswith(b"421"):
             raise OutOfStep(phase, 0, "the relay said something that nobody asked for")
 
     def command(self, line: str, phase: str) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ..errors import OutOfStep, SmtpError
@@ -196,7 +196,7 @@ def ask(connection: Connection, lines: list[str], reset: bool, data: bool = True
     if connection.good_bye or not opening.accepted or not data:
         return opening
     _say(connection, "DATA", "DATA")
-    return replace(opening, data=go_ahead(connection))
+    return Opening(mail, opening.recipients, go_ahead(connection))
 
 
 def _say(connection: Connection, line: str, phase: str) -> None:
