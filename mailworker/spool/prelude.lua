@@ -166,7 +166,9 @@ local function relay_down(text, configuration, enough, first, longest, place, sl
   redis.call('HSET', RELAY, 'interval', interval, 'open_until', now + interval)
   -- How many connections it bears is found out anew when it works again.
   redis.call('DEL', PROBE)
-  if not slower then redis.call('DEL', PLACES, LIMIT) end
+  -- Who is connected still is: a warm connection outlives what opened the breaker, and whoever is refused beside it meets
+  -- a limit and no outage.
+  if not slower then redis.call('DEL', LIMIT) end
   return {1, interval, 1}
 end
 

@@ -2,7 +2,7 @@
 -- same step), how many such in a row open the breaker, text, place, first and longest interval in ms. The mail is a dead letter by now.
 -- Returns {1 if it is the configuration, ms until the next probe, 1 if this call opened the breaker, mails that went back}.
 run_when_full()
-local PLAIN = 3  -- of words that are plain so many in a row are enough
+local CERTAIN = 3  -- as in refusals.py: where more in a row are wanted, the words may be meant for the mail
 local id, said, enough = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local ids = REFUSED .. ':ids'
 local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
@@ -13,7 +13,7 @@ local run = redis.call('HMGET', REFUSED, 'said', 'sent', 'found')
 -- It went back before, and others were sent since: the words are meant for this mail after all. Or a few of its kind
 -- would open the breaker again and again, for all.
 local spared = redis.call('HMGET', mail_key(id), 'spared', 'spares')
-if not open and spared[1] and spared[1] ~= sent and tonumber(spared[2]) >= (enough > PLAIN and 1 or 3) then
+if not open and spared[1] and spared[1] ~= sent and tonumber(spared[2]) >= (enough > CERTAIN and 1 or 3) then
   return {0, 0, 0, 0}
 end
 -- A mail that the relay took in between ends the run.

@@ -156,6 +156,21 @@ def test_a_relay_that_bears_fewer_connections_than_children_gets_all_mail_soon(
         assert took < 10
 
 
+def test_a_limit_is_a_limit_also_after_the_breaker_was_open(redis_server: RedisServer) -> None:
+    with SmtpServer(limited(lambda: 2, REFUSALS[0])) as relay, site(redis_server, relay, 3) as ours:
+        ours.push(*[(f"m{number}",) for number in range(4)])
+        ids = ours.claim()
+        ours.deliver(ids[:2], child=0)
+        ours.deliver(ids[2:], child=1)
+        ours.spool.relay_failed("AUTH: 535", configuration=True)
+        ours.spool.hasten()
+        ours.push(("probe",), ("further",))
+        ours.deliver(ours.claim(), child=0)  # over its warm connection
+        ours.deliver(ours.claim(), child=2)
+        found = ours.views.status()["relay"]
+        assert (found["connections"], found["failures"]) == (2, 0)
+
+
 def test_a_relay_that_refuses_everybody_is_out_of_order_as_before(redis_server: RedisServer) -> None:
     with SmtpServer({"greeting": REFUSALS[0]}) as relay, site(redis_server, relay) as ours:
         ours.push(*[(f"m{number}",) for number in range(3)])
