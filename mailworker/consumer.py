@@ -48,6 +48,7 @@ class Consumer(StockConsumer):  # type: ignore[misc]  # celery has no types
         self._wait(exc)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
+        maybe_shutdown()  # in a stop nobody connects again, and Celery would ask a pool that is gone
         with warnings.catch_warnings():
             # It tells of another default to come; celeryconfig.py has the value.
             warnings.simplefilter("ignore", CPendingDeprecationWarning)
