@@ -171,7 +171,7 @@ class _Stream:
         if opening is None:
             journal.again(mail)
             return False
-        if not opening.accepted:
+        if not opening.accepted or connection.good_bye:  # 421 may follow recipients that it took
             journal.done(mail, opening.refusal())
             if connection.good_bye:
                 raise SmtpError("RCPT", 421, "the relay says good-bye")

@@ -405,6 +405,30 @@ def takes(most: int, reply: bytes) -> Any:
 
 
 @WAYS
+def test_a_relay_that_has_had_enough_errors_for_too_many_recipients_leaves_nothing_in_doubt(
+    redis_server: RedisServer, hidden: tuple[str, ...]
+) -> None:
+    """Postfix: each above smtpd_recipient_limit is an error, and smtpd_hard_error_limit is 20: 421, and it closes."""
+    refused: dict[Session, int] = {}
+
+    def errors(session: Session, argument: str) -> Any:
+        if len(session.recipients) < 10:
+            return None
+        refused[session] = refused.get(session, 0) + 1
+        if refused[session] < 20:
+            return b"452 4.5.3 Error: too many recipients\r\n"
+        return answer(421, "4.7.0 Error: too many errors")(session, argument)
+
+    with SmtpServer({"RCPT": errors}, extensions=without(*hidden)) as relay, site(redis_server, relay) as ours:
+        ours.push(("m", *[f"a{number}@example.com" for number in range(60)]))
+        ours.run(10)
+        assert sorted(to for mail in relay.mails for to in mail.recipients) == sorted(
+            f"a{n}@example.com" for n in range(60)
+        )
+        assert ours.views.status()["totals"]["in_doubt"] == 0
+
+
+@WAYS
 @pytest.mark.parametrize(
     "reply",
     [b"452 4.5.3 Error: too many recipients\r\n", b"452 no more\r\n", b"552 no more\r\n",
