@@ -53,7 +53,7 @@ _OTHER_BROKERS: Final = {
 }  # fmt: skip
 """What else Celery speaks, and the package that it needs for it."""
 
-_NAME_OF_A_LIST: Final = re.compile(r"[^\s\x00-\x1f\x7f;|\"'\[\]{}]+")
+_NAME_OF_A_LIST: Final = re.compile(r"[^\s\x00-\x1f\x7f;\"'\[\]]+")  # {tags}, as a cluster wants them, are names
 _HELO: Final = re.compile(r"[A-Za-z0-9.:\[\]-]*")
 _SPOOL_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 _OF_KUBERNETES: Final = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
@@ -116,7 +116,7 @@ class Settings(BaseModel):
             raise ValueError("expected names of Redis lists with commas between them")
         if not all(map(_NAME_OF_A_LIST.fullmatch, names)):
             raise ValueError(
-                "expected names of Redis lists with commas between them, without blanks, quotes or brackets"
+                "expected names of Redis lists with commas between them, without blanks, semicolons, quotes or square brackets"
             )
         if len(set(names)) != len(names):
             raise ValueError("names a list twice")

@@ -107,6 +107,7 @@ def test_the_sender(load_with, values: dict[str, str], mailbox: Mailbox) -> None
 
 
 def test_lists_are_written_with_commas(load_with) -> None:  # type: ignore[no-untyped-def]
+    assert load_with(LEGACY_QUEUES="{site}:email,a|b").legacy_queues == ("{site}:email", "a|b")
     settings = load_with(LEGACY_QUEUES=" queue:email , app:queue:email", RETRY_DELAYS="1, 2.5,3")
     assert settings.legacy_queues == ("queue:email", "app:queue:email")
     assert settings.retries.delays == (1, 2.5, 3)
@@ -189,9 +190,9 @@ IN_LOGIN = "in the user's name or the password is written as"
         ("FROM", "a@b.c, d@e.f", "more than one address in one text"),
         ("FROM", "A site a@b.c", "an address holds a blank"),
         ("FROM", "A <a@b.c>\r\nBcc: x@y.z", "holds a line break or another control character"),
-        ("LEGACY_QUEUES", "a b", f"{LISTS}, without blanks, quotes or brackets"),
-        ("LEGACY_QUEUES", "a;b", f"{LISTS}, without blanks, quotes or brackets"),
-        ("LEGACY_QUEUES", '["a","b"]', f"{LISTS}, without blanks, quotes or brackets"),
+        ("LEGACY_QUEUES", "a b", f"{LISTS}, without blanks, semicolons, quotes or square brackets"),
+        ("LEGACY_QUEUES", "a;b", f"{LISTS}, without blanks, semicolons, quotes or square brackets"),
+        ("LEGACY_QUEUES", '["a","b"]', f"{LISTS}, without blanks, semicolons, quotes or square brackets"),
         ("LEGACY_QUEUES", "a,,b", LISTS),
         ("LEGACY_QUEUES", ",", LISTS),
         ("LEGACY_QUEUES", "a,a", "names a list twice"),
