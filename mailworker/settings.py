@@ -116,7 +116,8 @@ class Settings(BaseModel):
             raise ValueError("expected names of Redis lists with commas between them")
         if not all(map(_NAME_OF_A_LIST.fullmatch, names)):
             raise ValueError(
-                "expected names of Redis lists with commas between them, without blanks, semicolons, quotes or square brackets"
+                "expected names of Redis lists with commas between them, "
+                "without blanks, semicolons, quotes or square brackets"
             )
         if len(set(names)) != len(names):
             raise ValueError("names a list twice")
