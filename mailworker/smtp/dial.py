@@ -88,7 +88,10 @@ class _Attempts:
     def _failed(self, sock: socket.socket | None, address: Any, code: int) -> None:
         if sock is not None:
             sock.close()
-        self.failures[str(address[0])] = os.strerror(code)
+        # It had answered, and ended the connection before anybody looked: the same as a moment later.
+        reset = code == errno.ECONNRESET
+        text = "the relay closed the connection (ConnectionResetError)" if reset else os.strerror(code)
+        self.failures[str(address[0])] = text
 
     def _said(self) -> str:
         if not self.several:
