@@ -50,15 +50,16 @@ def _of_worker(worker: str) -> tuple[str, str]:
 
 def gone(owner: str, space: str) -> bool:
     """Is it proven, for somebody in this `space`, that the process of this owner is gone?"""
-    if not space or space_of(owner) != space:
-        return False
-    member = member_of(owner)
+    member = _near(owner, space)
     return member is not None and machine.gone(member)
 
 
 def alive(owner: str, space: str) -> bool:
     """Is it proven that it is there? Neither this nor `gone` holds for other machines."""
-    if not space or space_of(owner) != space:
-        return False
-    member = member_of(owner)
+    member = _near(owner, space)
     return member is not None and bool(member.started) and not machine.gone(member)
+
+
+def _near(owner: str, space: str) -> Member | None:
+    """The process, where it can be looked at from this space."""
+    return member_of(owner) if space and space_of(owner) == space else None

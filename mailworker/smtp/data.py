@@ -77,7 +77,8 @@ class _Held:
             self.tell(len(self._verdicts) - self.MOST)
 
     def tell(self, count: int | None = None) -> None:
-        told, self._verdicts = self._verdicts[:count], self._verdicts[len(self._verdicts[:count]) :]
+        told = self._verdicts[:count]
+        del self._verdicts[: len(told)]
         for mail, verdict in told:
             self._journal.done(mail, verdict)
 

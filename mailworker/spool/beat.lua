@@ -16,10 +16,7 @@ local counts = redis.call('HMGET', COUNTS, 'total:sent', 'total:failed', 'total:
 local outcomes, waiting = 0, 0
 for i = 1, 4 do outcomes = outcomes + tonumber(counts[i] or 0) end
 for i = 5, 7 do waiting = waiting + tonumber(counts[i] or 0) end
-for _, queue in ipairs(KEYS) do
-  local length = redis.pcall('LLEN', queue)  -- a key of another type has none
-  if type(length) == 'number' then waiting = waiting + length end
-end
+for _, queue in ipairs(KEYS) do waiting = waiting + length(queue) end
 local moved = waiting == 0 or redis.call('HGET', HEARD, ' outcomes') ~= tostring(outcomes)
 redis.call('HSET', HEARD, ARGV[1], now, ' outcomes', outcomes)
 if moved then redis.call('HSET', HEARD, ' moved', now) end

@@ -164,10 +164,9 @@ local function relay_down(text, configuration, enough, first, longest, place, sl
   if was == 1 and till > now then return {1, till - now, 0} end
   interval = interval == 0 and first or math.min(interval * 2, longest)
   redis.call('HSET', RELAY, 'interval', interval, 'open_until', now + interval)
-  -- How many connections it bears is found out anew when it works again.
   redis.call('DEL', PROBE)
-  -- Who is connected still is: a warm connection outlives what opened the breaker, and whoever is refused beside it meets
-  -- a limit and no outage.
+  -- How many connections it bears is found out anew when it works again. Who is connected still is: a warm connection
+  -- outlives what opened the breaker, and whoever is refused beside it meets a limit and no outage.
   if not slower then redis.call('DEL', LIMIT) end
   return {1, interval, 1}
 end

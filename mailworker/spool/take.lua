@@ -37,8 +37,9 @@ for i = 7, #ARGV do
   end
 end
 -- The probe is in this owner's hand now. Where there is no mail to probe with, it is the next mail's at once.
-if probing and #taken > 0 then redis.call('SET', PROBE, owner, 'PX', 30000) end
-if probing and #taken == 0 then redis.call('DEL', PROBE) end
+if probing then
+  if #taken > 0 then redis.call('SET', PROBE, owner, 'PX', 30000) else redis.call('DEL', PROBE) end
+end
 if #taken > 0 then
   redis.call('ZADD', DUE, unpack(scores))
   redis.call('SADD', lease_key(owner), unpack(taken))

@@ -99,7 +99,7 @@ class Views:
         try:
             return int(self.client.llen(queue))
         except redis.ResponseError as error:
-            if "WRONGTYPE" in str(error):
+            if code(error) == "WRONGTYPE":
                 return None
             raise
 
