@@ -42,6 +42,7 @@ CALLED_OFF: Final = 1000
 
 HASTEN: Final = 1000
 """Mails that one script makes due."""
+
 ASK_AGAIN_SECONDS: Final = 60.0
 """After so long it is tried whether a list that was forbidden still is."""
 
@@ -51,8 +52,10 @@ FULL: Final = (200, 1024 * 1024)
 KEEP_SENT_SECONDS: Final = 86_400
 _DETAIL: Final = 1000
 PROBES_MS: Final = (15_000, 300_000)
-PAUSES_MS: Final = (1_000, 60_000)
 """The first and the longest interval in which a relay that does not work is probed."""
+
+PAUSES_MS: Final = (1_000, 60_000)
+"""The same for one that takes so much in a time and no more."""
 
 TRY_ONE_MORE_MS: Final = (120_000, 1_200_000)
 """The first and the longest wait until one connection more is tried than the relay bears."""
@@ -210,10 +213,6 @@ class Spool:
         given_up(_texts(told))
         return Claim(_texts(together), _texts(alone), size, bool(held), bool(lone))
 
-    def put(self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False) -> bool:
-        """As `accept`. True where the caller has to ring for it."""
-        return self.accept(mail_id, payload, delay, keyed).ring
-
     def accept(self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False) -> Accepted:
         """Accepts a mail under its id; when this returns it is safe.
 
@@ -366,31 +365,6 @@ class Spool:
         """True where that closed the breaker."""
         return bool(self._run("relay", (), "up")[2])
 
-    def _run_on_lists(self, name: str, *arguments: Any, repeat: bool = True) -> Any:
-        """With the legacy lists as keys, without those that this user of Redis may not touch: they stop no other. Redis
-        refuses a script for one such key before it runs."""
-        if self._open is not self.queues and time.monotonic() - self._asked > ASK_AGAIN_SECONDS:
-            self._open = self.queues
-        try:
-            return self._run(name, self._open, *arguments, repeat=repeat)
-        except SpoolError as error:
-            if refusal.code(error) != "NOPERM":
-                raise
-            allowed = [queue for queue in self._open if self._may(queue)]
-            if allowed == self._open:
-                raise
-            self._open, self._asked = allowed, time.monotonic()
-            return self._run(name, allowed, *arguments, repeat=repeat)
-
-    def _may(self, queue: str) -> bool:
-        try:
-            self._call("LLEN", queue)
-        except redis.exceptions.NoPermissionError:
-            return False
-        except redis.RedisError:
-            return True
-        return True
-
     def refused(self, mail_id: str, said: str, enough: int, text: str, place: str) -> Refused:
         """The relay refused this mail, a dead letter by now, in words that may be meant for the site. `said` is what is
         compared; with `enough` mails in a row it is the configuration, and they are no dead letters any more."""
@@ -416,6 +390,31 @@ class Spool:
     def _place(self, what: str, owner: str, wordless: bool = False) -> Place:
         free, bears = self._run("place", (), what, owner, *TRY_ONE_MORE_MS, "1" if wordless else "0")
         return Place(bool(free), int(bears))
+
+    def _run_on_lists(self, name: str, *arguments: Any, repeat: bool = True) -> Any:
+        """With the legacy lists as keys, without those that this user of Redis may not touch: they stop no other. Redis
+        refuses a script for one such key before it runs."""
+        if self._open is not self.queues and time.monotonic() - self._asked > ASK_AGAIN_SECONDS:
+            self._open = self.queues
+        try:
+            return self._run(name, self._open, *arguments, repeat=repeat)
+        except SpoolError as error:
+            if refusal.code(error) != "NOPERM":
+                raise
+            allowed = [queue for queue in self._open if self._may(queue)]
+            if allowed == self._open:
+                raise
+            self._open, self._asked = allowed, time.monotonic()
+            return self._run(name, allowed, *arguments, repeat=repeat)
+
+    def _may(self, queue: str) -> bool:
+        try:
+            self._call("LLEN", queue)
+        except redis.exceptions.NoPermissionError:
+            return False
+        except redis.RedisError:
+            return True
+        return True
 
     def _run(self, name: str, keys: Sequence[str], *arguments: Any, repeat: bool = True) -> Any:
         """Runs a script; where that is harmless, once more if the connection was lost.

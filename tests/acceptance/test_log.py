@@ -103,7 +103,7 @@ def spool(redis_server: RedisServer) -> Spool:
 
 
 def test_whoever_releases_a_poisonous_mail_tells_of_it(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
-    spool.put("m1", b"{}")
+    spool.accept("m1", b"{}")
     for _ in range(3):
         spool.take("w/1.0", ["m1"])
         spool.release("w/1.0", died=True)
@@ -118,7 +118,7 @@ def test_a_mail_that_a_dead_worker_left_in_doubt_is_told(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture, policy: str, line: str, finder: str
 ) -> None:
     spool = Spool(connect(redis_server.url), [QUEUE], in_doubt=policy)
-    spool.put("m1", b"{}")
+    spool.accept("m1", b"{}")
     spool.take("w/1.0", ["m1"])
     spool.step("w/1.0", [], ["m1"])
     if finder == "release":
@@ -138,7 +138,7 @@ def test_a_bug_of_ours_is_told_with_file_line_and_function_and_without_the_mail(
     office = batch.Office(
         spool, Mailbox("site@example.com"), message.Limits(), retry.Policy(), hold_in_doubt=False, seconds=9
     )
-    spool.put("m1", json.dumps({"to": SECRET, "subject": "s", "body": "b"}).encode())
+    spool.accept("m1", json.dumps({"to": SECRET, "subject": "s", "body": "b"}).encode())
     journal = batch.Batch(office, "w/1.0", spool.take("w/1.0", ["m1"]))
     assert journal.next(1) == []
     journal.end(blame=False)

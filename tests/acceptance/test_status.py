@@ -165,7 +165,7 @@ def test_a_wrong_password_of_redis_is_a_setting(workers: Workers, tmp_path: Path
 def defer(spool: Spool, count: int, delay: float = 3600) -> list[str]:
     ids = [f"m{number:05}" for number in range(count)]
     for mail_id in ids:
-        spool.put(mail_id, b"{}")
+        spool.accept(mail_id, b"{}")
     spool.take("w/1.0", ids)
     spool.step("w/1.0", [(mail_id, Deferred(delay, 450, "RCPT", "450 later")) for mail_id in ids], end=True)
     return ids
@@ -173,7 +173,7 @@ def defer(spool: Spool, count: int, delay: float = 3600) -> list[str]:
 
 def test_retry_now_makes_due_what_waits_and_has_the_relay_probed(spool: Spool, workers: Workers) -> None:
     ids = defer(spool, 2100)
-    spool.put("asked", b"{}", delay=3600)
+    spool.accept("asked", b"{}", delay=3600)
     tries = spool.client.hget(f"mailworker:mail:{ids[0]}", "tries")
     for _ in range(4):
         spool.relay_failed(LOGIN_REFUSED, True)
@@ -189,7 +189,7 @@ def test_retry_now_makes_due_what_waits_and_has_the_relay_probed(spool: Spool, w
 
 def test_retry_now_of_some_ids_leaves_the_others_and_says_which_are_unknown(spool: Spool, workers: Workers) -> None:
     defer(spool, 3)
-    spool.put("asked", b"{}", delay=3600)
+    spool.accept("asked", b"{}", delay=3600)
     result = workers.run("mailworker", "retry-now", "m00001", "asked", "nobody")
     assert result.stdout == "2 mails are due now\n"
     assert "1 of these ids" in result.stderr

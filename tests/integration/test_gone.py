@@ -50,7 +50,7 @@ def sleeper() -> Iterator[int]:
 
 def owned(spool: Spool, who: str) -> None:
     spool.beat(who, 1, ())
-    spool.put("mail", b"{}")
+    spool.accept("mail", b"{}")
     assert spool.take(who + f"/{owner.member_of(who).process}.0", ["mail"]).records  # type: ignore[union-attr]
 
 
@@ -143,9 +143,9 @@ def test_a_pulse_leaves_its_own_living_children_alone_and_releases_the_dead(
     spool: Spool, views: Views, ended: int
 ) -> None:
     mine = owner.name_worker("one-host")
-    spool.put("living", b"{}")
+    spool.accept("living", b"{}")
     spool.take(f"{mine}/{os.getpid()}.{machine.started(os.getpid())}.0", ["living"])
-    spool.put("dead", b"{}")
+    spool.accept("dead", b"{}")
     spool.take(f"{mine}/{ended}.77.0", ["dead"])
     watcher.Pulse(spool, mine, lambda: 1)._beat(0)
     states = views.status()["states"]

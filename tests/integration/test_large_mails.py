@@ -24,7 +24,7 @@ def batch_of(spool: Spool, *sizes: int) -> tuple[Batch, list[list[str]]]:
     ids = [f"m{number}" for number in range(len(sizes))]
     for mail_id, size in zip(ids, sizes, strict=True):
         fields = {"to": "someone@example.com", "subject": mail_id, "body": "x" * size}
-        spool.put(mail_id, json.dumps(fields).encode())
+        spool.accept(mail_id, json.dumps(fields).encode())
     office = Office(spool, Mailbox("site@example.com"), Limits(), Policy(), hold_in_doubt=False, seconds=60)
     calls: list[list[str]] = []
     read = spool.payloads

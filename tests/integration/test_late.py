@@ -112,19 +112,19 @@ def everything(client: redis.Redis) -> dict[bytes, object]:
 
 
 def _put(spool: Spool, near: Spool) -> None:
-    spool.put("m", b"{}")
+    spool.accept("m", b"{}")
     near.take(B, ["m"])
     near.step(B, [("m", Sent())], end=True)
 
 
 def _take(spool: Spool, near: Spool) -> None:
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     spool.take(A, ["m"])
     spool.step(A, [], ["m"])
 
 
 def _step(spool: Spool, near: Spool) -> None:
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     spool.take(A, ["m"])
     spool.step(A, [("m", Deferred(0, 450, "RCPT", "later"))], end=True)
     spool.take(A, ["m"])
@@ -153,7 +153,7 @@ def _ring(spool: Spool, near: Spool) -> None:
 
 
 def _release(spool: Spool, near: Spool) -> None:
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     spool.take(A, ["m"])
     spool.release(A, died=True)
     near.take(A, ["m"])
@@ -166,7 +166,7 @@ def _beat(spool: Spool, near: Spool) -> None:
 
 
 def _wake(spool: Spool, near: Spool) -> None:
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     spool.wake(["m"])
     near.claim(B, "", 10)
     near.unring(B)
@@ -183,7 +183,7 @@ def _down(spool: Spool, near: Spool) -> None:
 
 
 def _dead(near: Spool) -> None:
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     near.take(B, ["m"])
     near.step(B, [("m", Failed("refused", "no"))], end=True)
 
@@ -203,14 +203,14 @@ def _drop(spool: Spool, near: Spool) -> None:
 
 
 def _give_back(spool: Spool, near: Spool) -> None:
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     with pytest.raises(SpoolError):
         spool.give_back([("m", QUEUE, b"x")])
     spool.give_back([])
 
 
 def _hasten(spool: Spool, near: Spool) -> None:
-    near.put("m", b"{}", delay=60)
+    near.accept("m", b"{}", delay=60)
     spool.hasten(["m"])
     near.take(B, [near.claim(B, "", 10).together[0]])
     near.step(B, [("m", Deferred(60, 450, "RCPT", "later"))], end=True)
@@ -254,8 +254,8 @@ def test_a_script_that_arrives_after_its_caller_went_on_does_nothing(
 def test_what_was_given_up_is_called_off_before_anything_else_is_done(
     spool: Spool, near: Spool, holder: Holder
 ) -> None:
-    near.put("first", b"{}")
-    near.put("second", b"{}")
+    near.accept("first", b"{}")
+    near.accept("second", b"{}")
     holder.hold(near._scripts["take"][1], 2)
     with pytest.raises(SpoolError):
         spool.take(A, ["first"])
@@ -266,14 +266,14 @@ def test_what_was_given_up_is_called_off_before_anything_else_is_done(
 
 def test_a_take_that_ran_and_whose_answer_was_lost_hands_out_the_same_again(near: Spool) -> None:
     near.client.lpush(QUEUE, b"x")
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     first, again = near.take(A, ["m"]), near.take(A, ["m"])
     assert [record.id for record in first.records] == [record.id for record in again.records] == ["m"]
 
 
 @pytest.mark.parametrize("next_step", ["claim", "take", "end"])
 def test_what_an_owner_took_and_never_heard_of_goes_on_with_its_next_step(next_step: str, near: Spool) -> None:
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     near.take(A, ["m"])  # its answer was lost twice
     if next_step == "claim":
         near.claim(A, "", 10)
@@ -288,14 +288,14 @@ def test_what_an_owner_took_and_never_heard_of_goes_on_with_its_next_step(next_s
 def test_a_bridge_that_gives_its_ring_back_forgets_nothing_it_took(near: Spool) -> None:
     near.client.lpush(QUEUE, b"x", b"y")
     near.claim(A, "", 10)
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     near.take(A, ["m"])
     near.unring(A)
     assert near.release(A, died=True) == 1
 
 
 def test_the_ring_of_who_died_before_it_rang_is_free_at_once(near: Spool) -> None:
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     near.client.lpush(QUEUE, b"x")
     assert near.take(A, ["m"]).ring
     assert near.ring("another").rung == 0
@@ -355,9 +355,9 @@ def test_what_never_left_need_not_be_called_off_and_much_that_did_is_in_parts(ne
     nobody = Spool(connect("redis://127.0.0.1:1/0"), [])
     for _ in range(3):
         with pytest.raises(SpoolError):
-            nobody.put("m", b"{}")
+            nobody.accept("m", b"{}")
     assert nobody._lost == {}
     near._lost = {b"%d" % number: None for number in range(2_500)}
-    near.put("m", b"{}")
+    near.accept("m", b"{}")
     assert near._lost == {}
     assert near.client.zcard("mailworker:late") == 2_500

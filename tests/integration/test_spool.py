@@ -263,16 +263,16 @@ def test_an_oversized_mail_is_taken_without_its_octets(client: redis.Redis) -> N
 
 
 def test_the_same_id_is_accepted_once_even_after_it_was_sent(spool: Spool, views: Views) -> None:
-    assert spool.put("order-7", b"{}", keyed=True)
-    assert not spool.put("order-7", b"{}", keyed=True)
+    assert spool.accept("order-7", b"{}", keyed=True).ring
+    assert not spool.accept("order-7", b"{}", keyed=True).ring
     spool.take("w/1.0", ["order-7"])
     spool.step("w/1.0", [("order-7", Sent())], end=True)
-    assert not spool.put("order-7", b"{}", keyed=True)
+    assert not spool.accept("order-7", b"{}", keyed=True).ring
     assert states(views) == {}
 
 
 def test_a_flood_of_new_mail_is_left_to_the_bridge_to_ring_for(spool: Spool) -> None:
-    rings = [spool.put(f"mail-{number}", b"{}") for number in range(30)]
+    rings = [spool.accept(f"mail-{number}", b"{}").ring for number in range(30)]
     assert rings == [True] * 10 + [False] * 20
     assert len(spool.claim("w/1.0", "", 100).together) == 10  # twice a batch is out for the one child
     assert spool.claim("w/1.0", "", 100).together == []
@@ -291,8 +291,8 @@ def test_lists_share_the_room(spool: Spool) -> None:
 
 
 def test_a_refused_recipient_s_dead_letter_never_takes_another_mail_s_place(spool: Spool, views: Views) -> None:
-    spool.put("order~1", b"victim", keyed=True)
-    spool.put("order", b"octets", keyed=True)
+    spool.accept("order~1", b"victim", keyed=True)
+    spool.accept("order", b"octets", keyed=True)
     spool.take("w/1.0", ["order"])
     refused = Failed("recipient_refused", "550 no", 550, ("a@x.org",))
     spool.step("w/1.0", [("order", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
@@ -307,7 +307,7 @@ def test_a_refused_recipient_s_dead_letter_never_takes_another_mail_s_place(spoo
 
 
 def test_the_age_of_a_mail_with_a_date_of_its_own_begins_there(spool: Spool) -> None:
-    spool.put("later", b"{}", delay=3600)
+    spool.accept("later", b"{}", delay=3600)
     at, since = (int(value) for value in spool.client.hmget("mailworker:mail:later", "at", "since"))  # type: ignore[union-attr,arg-type]
     assert since - at == 3_600_000
 
@@ -387,7 +387,7 @@ class TestAFullRedis:
     def test_new_mail_is_refused_where_it_is_sent(self, spool: Spool) -> None:
         self.full(spool.client)
         with pytest.raises(SpoolError):
-            spool.put("a", b"{}")
+            spool.accept("a", b"{}")
 
     def test_what_is_in_hand_is_sent_and_settled(self, spool: Spool, views: Views) -> None:
         ids = claim(spool, b"x", b"y")
@@ -470,7 +470,7 @@ class TestAPersonsDecisions:
     def test_giving_back_keeps_what_some_recipients_have_and_writes_new_mail_as_php(
         self, spool: Spool, views: Views
     ) -> None:
-        spool.put("new", b'{"to":{"a@x.org":"A","b@x.org":null},"subject":"s","body":"b"}')
+        spool.accept("new", b'{"to":{"a@x.org":"A","b@x.org":null},"subject":"s","body":"b"}')
         ids = claim(spool, b"partly")
         spool.take("w/1.0", ids)
         spool.step("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later", ("b@x.org",)))], end=True)
@@ -504,7 +504,7 @@ def test_a_child_takes_no_more_octets_at_once_than_it_should_hold(spool: Spool, 
     """Large payloads it reads when their turn comes."""
     ids = [f"mail-{number}" for number in range(400)]
     for mail_id in ids:
-        spool.put(mail_id, b"x" * (60_000 if mail_id.endswith("7") else 8_000))
+        spool.accept(mail_id, b"x" * (60_000 if mail_id.endswith("7") else 8_000))
     taken = spool.take("w/1.0", ids).records
     assert [record.id for record in taken] == ids
     assert {len(record.payload) for record in taken} == {0, 8_000}
@@ -534,14 +534,14 @@ class TestALargePayload:
 
     @pytest.mark.parametrize("keyed", [True, False])
     def test_is_gone_when_its_mail_was_sent(self, spool: Spool, client: redis.Redis, keyed: bool) -> None:
-        spool.put("m", self.LARGE, keyed=keyed)
+        spool.accept("m", self.LARGE, keyed=keyed)
         (record,) = spool.take("w/1.0", ["m"]).records
         assert spool.payloads(["m", "x"]) == {"m": self.LARGE}
         assert record.size == len(self.LARGE)
         spool.step("w/1.0", [("m", Sent())], end=True)
         assert self.beside(client) == 0
         assert spool.payloads(["m"]) == {}
-        assert spool.put("m", self.LARGE) is not keyed
+        assert spool.accept("m", self.LARGE).ring is not keyed
 
     def test_too_large_for_a_mail_its_size_is_exact(self, client: redis.Redis) -> None:
         spool = Spool(client, [QUEUE], largest=100_001)
@@ -551,7 +551,7 @@ class TestALargePayload:
         assert records[2].size <= 100_001
 
     def test_of_refused_recipients_is_a_copy(self, spool: Spool, views: Views, client: redis.Redis) -> None:
-        spool.put("m", self.LARGE)
+        spool.accept("m", self.LARGE)
         spool.take("w/1.0", ["m"])
         refused = Failed("recipient_refused", "550 no", 550, ("a@x.org",))
         spool.step("w/1.0", [("m", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
@@ -587,7 +587,7 @@ def test_the_same_id_within_a_day_is_one_mail_whatever_became_of_it_and_that_is_
 
 
 def test_a_dead_letter_of_an_earlier_day_swallows_no_mail(spool: Spool, views: Views) -> None:
-    spool.put("order", b"old", keyed=True)
+    spool.accept("order", b"old", keyed=True)
     spool.take("w/1.0", ["order"])
     spool.step("w/1.0", [("order", Failed("refused", "no"))], end=True)
     spool.client.delete("mailworker:day:order")  # a day later
@@ -604,8 +604,8 @@ def test_a_put_whose_answer_was_lost_is_rung_for(
     keyed: bool, spool: Spool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("mailworker.spool.spool.os.urandom", lambda count: b"1" * count)  # the same call
-    assert spool.put("m", b"{}", keyed=keyed)
-    assert spool.put("m", b"{}", keyed=keyed)
+    assert spool.accept("m", b"{}", keyed=keyed).ring
+    assert spool.accept("m", b"{}", keyed=keyed).ring
     assert spool.client.zcard("mailworker:due") == 1
     assert caplog.text == ""
 
@@ -622,15 +622,15 @@ def test_a_put_whose_answer_was_lost_and_whose_mail_was_sent_meanwhile_makes_no_
 ) -> None:
     """In a flood the bridge rings at once, and the mail may be sent before its caller asks again."""
     for number in range(10 if flood else 0):
-        spool.put(f"mail-{number}", b"{}")
+        spool.accept(f"mail-{number}", b"{}")
     monkeypatch.setattr("mailworker.spool.spool.os.urandom", lambda count: b"1" * count)  # the same call
-    assert spool.put("m", b"{}", keyed=keyed) is not flood
+    assert spool.accept("m", b"{}", keyed=keyed).ring is not flood
     if not flood:
         assert not spool.claim("w/2.0", "", 100).together  # it waits for its caller's doorbell
     spool.take("w/1.0", ["m"])
     spool.step("w/1.0", [("m", Sent())], end=True)
     if flood or keyed:
-        assert not spool.put("m", b"{}", keyed=keyed)
+        assert not spool.accept("m", b"{}", keyed=keyed).ring
     assert caplog.text == ""
     assert views.status()["totals"]["accepted"] == (11 if flood else 1)
     monkeypatch.undo()

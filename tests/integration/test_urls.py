@@ -82,7 +82,7 @@ FORMS = [
 def test_the_spool_is_where_the_url_says(ways: EveryWayIn, text: str, database: int) -> None:
     client = connect(ways.form(text))
     client.flushall()
-    assert Spool(client, ["queue:email"]).put("a", b"{}")
+    assert Spool(client, ["queue:email"]).accept("a", b"{}").ring
     assert redis.Redis(port=ways.port, db=database).hget("mailworker:mail:a", "payload") == b"{}"
 
 
