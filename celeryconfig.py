@@ -6,13 +6,13 @@ The broker comes from MAILWORKER_BROKER_URL (or MAILWORKER_REDIS_URL). Why each 
 # What the old daemon had: five sending processes, each replaced after 16,000 rounds.
 worker_concurrency = 5
 worker_max_tasks_per_child = 16_000
-worker_pool = "mailworker.prefork:TaskPool"
+worker_pool = "mailworker.worker.prefork:TaskPool"
 # That pool looks after it itself, and later than Celery: a machine under load may need longer than 4 seconds.
 worker_proc_alive_timeout = 120.0
 
 # A message is a doorbell: losing or doubling one costs nothing, holding many back does.
 # The queues are `mailworker` and `mailworker.bridge`, and begin with the spool's prefix where a site chose another one:
-# mailworker/names.py.
+# mailworker/worker/names.py.
 task_create_missing_queues = True
 worker_prefetch_multiplier = 1
 task_acks_late = True
@@ -33,7 +33,7 @@ task_time_limit = 1260
 # The worker outlives its broker.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-worker_consumer = "mailworker.consumer:Consumer"
+worker_consumer = "mailworker.worker.consumer:Consumer"
 broker_transport_options = {
     "visibility_timeout": 3600,
     "socket_keepalive": True,

@@ -24,14 +24,14 @@ Groups = Sequence[tuple[str, Sequence[str]]]
 """A name, and functions of which one is on the stack: the first group that fits counts."""
 
 CHILD: Final[Groups] = (
-    ("decoding the entry", ["mailworker.message.from_entry"]),
-    ("building the MIME message", ["mailworker.mime.build"]),
+    ("decoding the entry", ["mailworker.mail.message.from_entry"]),
+    ("building the MIME message", ["mailworker.mail.mime.build"]),
     ("Redis: settling and committing", ["mailworker.spool.spool.step"]),
     ("Redis: taking the batch", ["mailworker.spool.spool.take"]),
     ("writing to the relay", ["mailworker.smtp.connection.write"]),
     ("the relay's replies, and what they mean", ["mailworker.smtp.bdat._settle"]),
     ("the rest of the session", ["mailworker.smtp.bdat.stream"]),
-    ("the bridge", ["mailworker.bridge.run"]),
+    ("the bridge", ["mailworker.delivery.bridge.run"]),
 )
 MAIN: Final[Groups] = (
     ("events for Flower", ["celery.events.dispatcher.flush", "celery.events.dispatcher.send"]),

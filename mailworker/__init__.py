@@ -12,7 +12,7 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = ["__version__", "app", "send_email"]
 
-_LAZY = {"app": "mailworker.application", "send_email": "mailworker.tasks"}
+_LAZY = {"app": "mailworker.worker.app", "send_email": "mailworker.worker.tasks"}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,8 @@ A pool process hands its errors to its parent, so `args` are always the construc
 
 from __future__ import annotations
 
+import traceback
+
 
 class MailworkerError(Exception):
     """The root of all errors raised on purpose."""
@@ -67,3 +69,16 @@ class MailFailed(MailworkerError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def where(error: BaseException) -> str:
+    """The kind of a bug and the lines that led to it, the innermost first, and the same of the error before it. Their
+    texts might quote a mail, and are left out."""
+    before = error.__cause__ or error.__context__
+    return _frames(error) + (f"; after {_frames(before)}" if before else "")
+
+
+def _frames(error: BaseException) -> str:
+    frames = reversed(traceback.extract_tb(error.__traceback__)[-8:])
+    path = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} in {frame.name}" for frame in frames)
+    return f"{type(error).__name__} at {path or 'an unknown place'}"

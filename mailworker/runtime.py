@@ -1,4 +1,4 @@
-"""What a process needs to deliver, made once in it: settings, spool, desks. And whether its worker is stopping."""
+"""What a process needs to deliver, made once in it: settings, spool, slots. And whether its worker is stopping."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import socket
 import threading
 from functools import cache
 
-from . import owner
-from .deliver import Office
-from .desk import Desks
+from .delivery.deliver import Office
+from .delivery.slots import Slots
 from .settings import Settings, load
-from .spool import Spool, connect
+from .spool import Spool, connect, owner
 
 # One octet shared by a worker's main process and the children it forks: 1 while the worker is stopping, 2 when it waits
 # for nobody any more.
@@ -76,19 +75,19 @@ def spool() -> Spool:
     return _spool(os.getpid())
 
 
-_making_desks = threading.Lock()
+_making_slots = threading.Lock()
 
 
-_desks: dict[int, Desks] = {}
+_slots: dict[int, Slots] = {}
 """By process: a child has none of its parent's connections."""
 
 
-def desks() -> Desks:
-    made = _desks.get(os.getpid())
+def slots() -> Slots:
+    made = _slots.get(os.getpid())
     if made is not None:
         return made
-    with _making_desks:  # two threads that begin at once must not number their desks alike
-        return _desks.setdefault(os.getpid(), Desks(worker_name(), settings().relay))
+    with _making_slots:  # two threads that begin at once must not number their slots alike
+        return _slots.setdefault(os.getpid(), Slots(worker_name(), settings().relay))
 
 
 def at_work() -> bool:
@@ -97,8 +96,8 @@ def at_work() -> bool:
 
 
 def seated() -> frozenset[str]:
-    """The owners whose desks in this process are taken."""
-    made = _desks.get(os.getpid())
+    """The owners whose slots in this process are taken."""
+    made = _slots.get(os.getpid())
     return frozenset(made.taken) if made else frozenset()
 
 

@@ -28,15 +28,15 @@ from pydantic import (
 )
 
 from . import envfile
-from .address import Mailbox, parse
+from .delivery.retry import Policy
 from .errors import SettingsError, Unsendable
-from .message import Limits
+from .mail.address import Mailbox, parse
+from .mail.message import Limits
 from .quantities import choice, did_you_mean, flag, octets, seconds, whole
-from .retry import Policy
-from .sentinel import SENTINEL_SCHEMES, sentinels
-from .server import Broker, broker, options_of, server
 from .smtp.relay import Deadlines, Relay, Security
 from .smtp.token import Tokens
+from .spool.sentinel import SENTINEL_SCHEMES, sentinels
+from .spool.server import Broker, broker, options_of, server
 from .urls import check_login, host_of, scheme_of, split
 
 PREFIX: Final = "MAILWORKER_"

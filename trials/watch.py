@@ -117,6 +117,6 @@ class Watch:
 
 
 def process_of(owner: str) -> int:
-    """The process in `host:space:pid:random` or `host:space:pid:random/pid.desk`."""
+    """The process in `host:space:pid:random` or `host:space:pid:random/pid.slot`."""
     worker, _, child = owner.partition("/")
     return int(child.partition(".")[0]) if child else int(worker.split(":")[-2])

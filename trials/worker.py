@@ -14,7 +14,7 @@ from typing import Any
 
 from celery.__main__ import main as celery
 
-from mailworker import bridge
+from mailworker.delivery import bridge
 from mailworker.smtp.connection import Connection
 from mailworker.smtp.replies import ReplyReader
 from mailworker.spool import Spool

@@ -6,14 +6,13 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TypeVar
-
-import click
 
 from .errors import DemoError, Stopped
 
@@ -104,7 +103,11 @@ class Children:
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                click.echo(f"{child.name} did not stop within {STOP_SECONDS:.0f} seconds and is killed", err=True)
+                print(
+                    f"{child.name} did not stop within {STOP_SECONDS:.0f} seconds and is killed",
+                    file=sys.stderr,
+                    flush=True,
+                )
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import click
 import redis
 
 from . import redis_server
@@ -86,10 +85,10 @@ def _run(stack: ExitStack, stop: threading.Event, once: bool) -> int:
     children.wait(
         lambda: wanted <= {mail.subject for mail in inbox.mails()} or None, "the mails did not arrive", SECONDS
     )
-    click.echo("2 of 2 delivered")
+    print("2 of 2 delivered", flush=True)
     if once:
         return 0
-    click.echo("\nEverything runs until Ctrl-C.")
+    print("\nEverything runs until Ctrl-C.", flush=True)
     while True:
         children.check()
         children.pause(0.25)
@@ -121,9 +120,9 @@ def _address(flower: Child) -> str | None:
 
 def _say_where(inbox: str, flower: str, login: str, server: RedisServer) -> None:
     user, _, password = login.partition(":")
-    click.echo(f"inbox    {inbox}")
-    click.echo(f"flower   {flower}/  (user {user}, password {password})")
-    click.echo(f"redis    {server.url}  (the legacy list is {QUEUE})")
+    print(f"inbox    {inbox}", flush=True)
+    print(f"flower   {flower}/  (user {user}, password {password})", flush=True)
+    print(f"redis    {server.url}  (the legacy list is {QUEUE})", flush=True)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import OutOfStep, SmtpError
-from ..retry import Verdict
 from .connection import LARGE, Connection
 from .kinds import blames_the_group, lost_the_thread
 from .proof import prove
@@ -34,6 +33,7 @@ from .transaction import (
     read_recipients,
     read_reset,
 )
+from .verdict import Verdict
 
 UNDER_WAY: Final = 8 * 1024 * 1024
 """Octets of content not answered, beyond which no further mail is begun."""

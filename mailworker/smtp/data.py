@@ -11,9 +11,8 @@ import time
 from collections import deque
 from typing import Final
 
+from ..envelope import Envelope
 from ..errors import OutOfStep, SmtpError
-from ..mime import Envelope
-from ..retry import Verdict
 from .connection import LARGE, Connection
 from .kinds import blames_the_group, lost_the_thread, says_pipelining
 from .replies import Reply
@@ -35,6 +34,7 @@ from .transaction import (
     read_recipients,
     read_reset,
 )
+from .verdict import Verdict
 
 AT_ONCE: Final = 0.005
 """Seconds of mails that are committed at once. Where the relay takes several in that time, the journal is not asked

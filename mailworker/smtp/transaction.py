@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from ..envelope import Envelope
 from ..errors import OutOfStep, SmtpError
-from ..mime import Envelope
-from ..refusals import wants_login
-from ..retry import Verdict
 from .connection import Connection
+from .refusals import wants_login
 from .replies import Reply
+from .verdict import Verdict
 
 SLOWEST: Final = 50_000
 """Octets a second that a relay has to read at least, on top of the deadline."""

@@ -5,20 +5,20 @@ and its place in `due` never disagree.
 """
 
 from .connect import connect
+from .queries import DeadLetter, Queries, Waiting
 from .spool import Accepted, Claim, Place, Record, Refused, Ring, Spool, Taken, token_of
-from .views import DeadLetter, Views, Waiting
 
 __all__ = [
     "Accepted",
     "Claim",
     "DeadLetter",
     "Place",
+    "Queries",
     "Record",
     "Refused",
     "Ring",
     "Spool",
     "Taken",
-    "Views",
     "Waiting",
     "connect",
     "token_of",

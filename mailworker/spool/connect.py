@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from ..sentinel import sentinels
-from ..server import Server, options_of, server
+from .sentinel import sentinels
+from .server import Server, options_of, server
 
 FORGOTTEN: Final = 2
 """Seconds of idleness after which a connection is asked for an answer before it is used."""

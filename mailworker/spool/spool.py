@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import redis
 
-from .. import refusal
-from ..diary import given_up
 from ..errors import SpoolError
-from ..retry import Deferred, Failed, Further, Held, Returned, Sent, Step
+from ..outcome import Deferred, Failed, Further, Held, Returned, Sent, Step
+from . import redis_errors as refusal
+from .abandoned import given_up
 from .connect import UNSENT, Caller
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from mailworker.address import Mailbox
-from mailworker.giveback import serialize
-from mailworker.message import Email
+from mailworker.commands.giveback import serialize
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
 from tests.conftest import Inbox, RedisServer, Workers, settings_for, until
 from tests.integration.certificates import CA
 
@@ -119,8 +119,8 @@ def whole(**_):
 FORKS = int(os.environ.get("MANY_FORKS", "24"))
 
 HANG = """
-import os, signal, mailworker.prefork
-mailworker.prefork.READY_SECONDS = {seconds}
+import os, signal, mailworker.worker.prefork
+mailworker.worker.prefork.READY_SECONDS = {seconds}
 def hang():
     try:
         os.unlink("{mark}")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mailworker.address import Mailbox
-from mailworker.giveback import serialize
-from mailworker.message import Email
-from mailworker.spool import Views
+from mailworker.commands.giveback import serialize
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
+from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, need, settings_for, until
 
 QUEUE = "queue:email"
@@ -88,8 +88,8 @@ def test_mail_goes_on_and_a_retry_comes_at_its_time(
         push(server, "before")
         until(lambda: inbox.subjects() == ["before"], what="the mail before the jump")
         server.client().lpush(QUEUE, serialize(Email((Mailbox("later@example.com"),), b"deferred", b"body")))
-        views = Views(server.client(), [QUEUE], "mailworker:")
-        until(lambda: views.status()["states"]["deferred"] == 1, what="the deferral")
+        queries = Queries(server.client(), [QUEUE], "mailworker:")
+        until(lambda: queries.status()["states"]["deferred"] == 1, what="the deferral")
         was = seconds_at(server)
         (redis_clock if whose == "redis" else worker_clock).set(jump)
         if whose == "redis":
@@ -97,7 +97,7 @@ def test_mail_goes_on_and_a_retry_comes_at_its_time(
         push(server, *[f"after {number}" for number in range(20)])
         until(lambda: len(inbox.mails) == 22, 25, "the mails after the jump, and the deferred one")
         assert len(set(inbox.subjects())) == 22
-        assert views.status()["totals"]["in_doubt"] == 0
+        assert queries.status()["totals"]["in_doubt"] == 0
     finally:
         workers.stop()
 

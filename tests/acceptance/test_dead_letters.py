@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mailworker.address import Mailbox
-from mailworker.giveback import serialize
-from mailworker.message import Email
-from mailworker.retry import Failed
+from mailworker.commands.giveback import serialize
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
+from mailworker.outcome import Failed
 from mailworker.spool import Spool, connect
 from tests.conftest import BIN, Inbox, RedisServer, Workers, until
 

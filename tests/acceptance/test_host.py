@@ -183,7 +183,7 @@ def order(self, number):
     from mailworker import app as ours
     return {{
         "frozen": gc.get_freeze_count(), "stopping": mailworker.runtime.stopping(), "published": published,
-        "flower": flower.command.Flower.__module__, "worker": "mailworker.worker" in sys.modules,
+        "flower": flower.command.Flower.__module__, "worker": "mailworker.worker.process" in sys.modules,
         "concurrency": ours.conf.worker_concurrency, "root": self.request.root_id,
     }}
 """

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from mailworker import batch, message, mime, retry
-from mailworker.address import Mailbox
-from mailworker.diary import where
-from mailworker.giveback import serialize
-from mailworker.message import Email
-from mailworker.privacy import Frames
-from mailworker.spool import Spool, Views, connect
+from mailworker.commands.giveback import serialize
+from mailworker.delivery import batch, retry
+from mailworker.errors import where
+from mailworker.mail import message, mime
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
+from mailworker.spool import Queries, Spool, connect
+from mailworker.worker.privacy import Frames
 from tests.conftest import Inbox, RedisServer, Workers, until
 
 QUEUE = "queue:email"
@@ -32,8 +33,8 @@ def entry(*to: str) -> bytes:
 
 
 def letters(server: RedisServer, count: int) -> dict[str, str]:
-    views = Views(server.client(), [QUEUE], "mailworker:")
-    found = until(lambda: len(found := list(views.dead_letters())) == count and found, what=f"{count} dead letters")
+    queries = Queries(server.client(), [QUEUE], "mailworker:")
+    found = until(lambda: len(found := list(queries.dead_letters())) == count and found, what=f"{count} dead letters")
     return {letter.id: letter.reason for letter in found}
 
 
@@ -62,7 +63,7 @@ def test_each_dead_letter_is_a_warning_with_its_id_and_each_mails_id_is_in_the_l
 
 
 def settled(server: RedisServer) -> int:
-    totals: dict[str, int] = Views(server.client(), [QUEUE], "mailworker:").status()["totals"]
+    totals: dict[str, int] = Queries(server.client(), [QUEUE], "mailworker:").status()["totals"]
     return totals["sent"] + totals["failed"]
 
 

@@ -90,7 +90,7 @@ def test_everything_that_runs_is_in_the_wheel(wheel: Path) -> None:
         names = set(archive.namelist())
     folder = ROOT / "mailworker"
     wanted = {str(path.relative_to(ROOT)) for pattern in ("*.py", "*.lua", "*.html") for path in folder.rglob(pattern)}
-    configurations = {"mailworker/celeryconfig.py", "mailworker/flowerconfig.py"}
+    configurations = {"mailworker/worker/celeryconfig.py", "mailworker/worker/flowerconfig.py"}
     assert {"mailworker/py.typed", "mailworker/spool/claim.lua"} | configurations <= names
     assert wanted - names == set()
     # A stranger's config_from_object("celeryconfig") must not find ours.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mailworker.address import Mailbox
-from mailworker.giveback import serialize
-from mailworker.message import Email
-from mailworker.spool import Views
+from mailworker.commands.giveback import serialize
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
+from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, until
 
 QUEUE = "queue:email"
@@ -26,9 +26,9 @@ def test_every_mail_arrives_once_and_a_stop_leaves_nothing_in_hand(
     worker.terminate()
     worker.wait(20)
     assert sorted(inbox.subjects()) == sorted([*subjects, "new"])
-    views = Views(redis_server.client(), [QUEUE], "mailworker:")
-    assert not any(views.status()["states"].values())
-    assert views.beats() == {}
+    queries = Queries(redis_server.client(), [QUEUE], "mailworker:")
+    assert not any(queries.status()["states"].values())
+    assert queries.beats() == {}
 
 
 def test_greenlets_that_were_all_at_work_go_on_at_once(

@@ -11,9 +11,9 @@ import pytest
 import redis
 from redis.exceptions import RedisError
 
-from mailworker.address import Mailbox
-from mailworker.giveback import serialize
-from mailworker.message import Email
+from mailworker.commands.giveback import serialize
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
 from tests.acceptance.test_worker import empty, push
 from tests.conftest import Inbox, RedisServer, Workers, free_port, settings_for, until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_worker import empty, push, views
+from tests.acceptance.test_worker import empty, push, queries
 from tests.conftest import RedisServer, Workers, settings_for, until
 from tests.integration.postfix import Postfix
 
@@ -28,7 +28,7 @@ def test_a_postfix_that_limits_connections_gets_all_mail_soon(
             took = time.monotonic() - begun
         finally:
             workers.stop()
-    status = views(redis_server).status()
+    status = queries(redis_server).status()
     assert status["totals"]["sent"] == 500
     assert status["totals"]["failed"] == status["totals"]["deferred"] == 0
     assert status["relay"]["connections"] == most

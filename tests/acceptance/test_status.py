@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mailworker.retry import Deferred
-from mailworker.spool import Spool, Views, connect
+from mailworker.outcome import Deferred
+from mailworker.spool import Queries, Spool, connect
 from tests.conftest import Inbox, RedisServer, Workers, free_port, settings_for, until
 
 QUEUE = "queue:email"
@@ -216,8 +216,8 @@ def test_mail_goes_soon_after_a_restart_with_the_right_relay(
     for _ in range(6):
         spool.client.hset("mailworker:relay", "open_until", 0)
         spool.relay_failed(LOGIN_REFUSED, True)
-    views = Views(redis_server.client(), [QUEUE], "mailworker:")
-    assert views.status()["relay"]["probe_seconds"] > 200
+    queries = Queries(redis_server.client(), [QUEUE], "mailworker:")
+    assert queries.status()["relay"]["probe_seconds"] > 200
     workers.environment |= settings_for(redis_server.url, inbox.url)
     workers.python("from mailworker import send_email\nsend_email.delay(to='a@example.com', subject='s', body='b')")
     workers.start()
@@ -298,7 +298,7 @@ def test_a_user_of_redis_with_the_rights_of_before_sees_all_but_the_times(
 
 
 def status_of(server: RedisServer) -> dict[str, Any]:
-    return Views(server.client(), [QUEUE], "mailworker:").status()
+    return Queries(server.client(), [QUEUE], "mailworker:").status()
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mailworker.address import Mailbox
-from mailworker.giveback import serialize
-from mailworker.message import Email
-from mailworker.spool import Views
+from mailworker.commands.giveback import serialize
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
+from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, until
 
 QUEUE = "queue:email"
@@ -30,7 +30,7 @@ def push(server: RedisServer, count: int) -> list[str]:
 
 
 def report(server: RedisServer) -> dict[str, dict[str, int]]:
-    return Views(server.client(), [QUEUE], "mailworker:").status()
+    return Queries(server.client(), [QUEUE], "mailworker:").status()
 
 
 def children(worker: subprocess.Popen[bytes]) -> list[int]:
@@ -113,7 +113,7 @@ def test_no_stop_puts_a_mail_in_doubt_whose_child_waits_for_its_answer(
     assert report(redis_server)["totals"]["in_doubt"] == 0
     other.terminate()
     other.wait(20)
-    assert Views(redis_server.client(), [QUEUE], "mailworker:").beats() == {}
+    assert Queries(redis_server.client(), [QUEUE], "mailworker:").beats() == {}
 
 
 @pytest.mark.parametrize("command", ["pool_shrink(1)", "pool_restart()", "autoscale(1, 1)"])

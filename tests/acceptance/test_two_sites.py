@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from mailworker.address import Mailbox
-from mailworker.giveback import serialize
-from mailworker.message import Email
+from mailworker.commands.giveback import serialize
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
 from tests.conftest import Inbox, RedisServer, Workers, settings_for, until
 
 SITES = ("mailworker:", "shop:")

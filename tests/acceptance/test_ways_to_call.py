@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailworker.spool import Views
+from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, until
 
 # Another program, which knows the task's name and its queue and has nothing of ours.
@@ -20,8 +20,8 @@ def send(name, **options):
 """
 
 
-def of(server: RedisServer) -> Views:
-    return Views(server.client(), ["queue:email"], "mailworker:")
+def of(server: RedisServer) -> Queries:
+    return Queries(server.client(), ["queue:email"], "mailworker:")
 
 
 def test_map_starmap_and_chunks_by_name_give_each_mail_a_record_and_show_none(

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from mailworker.address import Mailbox
-from mailworker.giveback import serialize
-from mailworker.message import Email
-from mailworker.spool import Views
+from mailworker.commands.giveback import serialize
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
+from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, free_port, need, settings_for, until
 
 QUEUE = "queue:email"
@@ -29,13 +29,13 @@ def push(server: RedisServer, *subjects: str) -> None:
     server.client().lpush(QUEUE, *[entry(subject) for subject in subjects])
 
 
-def views(server: RedisServer) -> Views:
-    return Views(server.client(), [QUEUE], "mailworker:")
+def queries(server: RedisServer) -> Queries:
+    return Queries(server.client(), [QUEUE], "mailworker:")
 
 
 def empty(server: RedisServer) -> bool:
     try:
-        report = views(server).status()
+        report = queries(server).status()
     except Exception:
         return False
     waiting = sum(report["states"][state] for state in ("queued", "leased", "committing", "deferred"))
@@ -82,8 +82,8 @@ for to in ["no address", [], {"a@b.c, d@e.f": None}, "a@b.c\\r\\nBcc: x@y.z"]:
     assert views_of(workers).status()["totals"]["accepted"] == 0
 
 
-def views_of(workers: Workers) -> Views:
-    return Views(redis.Redis.from_url(workers.environment["MAILWORKER_REDIS_URL"]), [QUEUE], "mailworker:")
+def views_of(workers: Workers) -> Queries:
+    return Queries(redis.Redis.from_url(workers.environment["MAILWORKER_REDIS_URL"]), [QUEUE], "mailworker:")
 
 
 def test_called_directly_it_sends_there_and_then(workers: Workers, inbox: Inbox) -> None:
@@ -116,7 +116,9 @@ def test_a_mail_sent_by_name_with_wrong_arguments_is_a_dead_letter(
         "send(kwargs=dict(to='a@b.org', subject='s', body='b', cc='c@d.org'))\n"
         "send(args=[1])"
     )
-    letters = until(lambda: len(found := list(views(redis_server).dead_letters())) == 3 and found, what="dead letters")
+    letters = until(
+        lambda: len(found := list(queries(redis_server).dead_letters())) == 3 and found, what="dead letters"
+    )
     assert sorted(letter.reason for letter in letters) == ["bad_address", "bad_arguments", "bad_arguments"]
     assert json.loads(letters[0].raw)
     assert inbox.mails == []
@@ -175,7 +177,7 @@ def test_recipients_that_differ_are_treated_each_for_itself(
     redis_server.client().lpush(QUEUE, serialize(Email(mailboxes, b"s", b"b")))
     until(lambda: len(inbox.mails) == 2 and empty(redis_server), what="the second attempt")
     assert [recipients for recipients, _ in inbox.mails] == [["good@x.org"], ["busy@x.org"]]
-    (letter,) = views(redis_server).dead_letters()
+    (letter,) = queries(redis_server).dead_letters()
     assert (letter.reason, json.loads(letter.recipients)) == ("recipient_refused", ["bad@x.org"])
     ids = {
         line for _, octets in inbox.mails for line in octets.split(b"\r\n") if line.startswith((b"Message-ID", b"Date"))
@@ -192,7 +194,7 @@ def test_three_workers_on_one_list_and_one_is_killed(workers: Workers, redis_ser
     until(lambda: set(inbox.subjects()) == set(subjects), 60, "every mail")
     until(lambda: empty(redis_server), 60)
     doubled = len(inbox.mails) - len(subjects)
-    assert doubled <= views(redis_server).status()["totals"]["in_doubt"]
+    assert doubled <= queries(redis_server).status()["totals"]["in_doubt"]
 
 
 def test_a_killed_child_s_mails_go_on_within_seconds(workers: Workers, redis_server: RedisServer, inbox: Inbox) -> None:
@@ -200,7 +202,7 @@ def test_a_killed_child_s_mails_go_on_within_seconds(workers: Workers, redis_ser
     inbox.gate.clear()
     push(redis_server, "in hand", "in hand too")
     until(lambda: inbox.begun == 2, what="both children at work")
-    owners = views(redis_server).beats()
+    owners = queries(redis_server).beats()
     children = {int(owner.split("/")[1].split(".")[0]) for owner in owners if "/" in owner} - {worker.pid}
     assert len(children) == 2
     begun = time.monotonic()
@@ -227,8 +229,8 @@ def test_a_stop_finishes_what_is_in_hand_and_gives_back_the_rest_at_once(
     inbox.gate.set()
     worker.wait(30)
     assert len(inbox.mails) < 50
-    assert views(redis_server).status()["totals"]["in_doubt"] == 0
-    assert views(redis_server).status()["states"]["leased"] == 0
+    assert queries(redis_server).status()["totals"]["in_doubt"] == 0
+    assert queries(redis_server).status()["states"]["leased"] == 0
     workers.start()
     until(lambda: empty(redis_server), 20, "the rest")
     assert sorted(inbox.subjects()) == sorted(subjects)
@@ -245,7 +247,7 @@ def test_redis_may_be_killed_and_come_back(own_redis: RedisServer, tmp_path: Pat
         own_redis.start()
         until(lambda: set(inbox.subjects()) == set(subjects), 60, "every mail")
         until(lambda: empty(own_redis), 60)
-        assert len(inbox.mails) - len(subjects) <= views(own_redis).status()["totals"]["in_doubt"]
+        assert len(inbox.mails) - len(subjects) <= queries(own_redis).status()["totals"]["in_doubt"]
         assert "Traceback" not in workers.log().read_text()
     finally:
         workers.stop()
@@ -257,7 +259,7 @@ def test_mail_waits_while_the_relay_is_away_and_no_attempt_is_counted(
     port = free_port()
     workers.start(MAILWORKER_SMTP_URL=f"smtp://127.0.0.1:{port}")
     push(redis_server, *[f"mail {number}" for number in range(20)])
-    until(lambda: views(redis_server).status()["relay"]["open"], what="the breaker")
+    until(lambda: queries(redis_server).status()["relay"]["open"], what="the breaker")
     report = json.loads(workers.run("mailworker", "status", "--json").stdout)
     assert report["relay"]["open"]
     assert report["states"]["failed"] == report["states"]["deferred"] == 0

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mailworker.mime import Envelope
-from mailworker.retry import Verdict
+from mailworker.envelope import Envelope
 from mailworker.smtp import session
 from mailworker.smtp.connection import Connection, open_connection
 from mailworker.smtp.relay import Deadlines, Relay
 from mailworker.smtp.session import Outgoing
+from mailworker.smtp.verdict import Verdict
 
 from .smtp_server import SmtpServer
 

@@ -10,17 +10,20 @@ from typing import Any
 
 import pytest
 
-from mailworker import deliver as deliver_module
-from mailworker import desk, late
-from mailworker.address import Mailbox
-from mailworker.batch import Office
-from mailworker.deliver import deliver
-from mailworker.desk import Desk, Line
-from mailworker.giveback import serialize
-from mailworker.message import Email, Limits
-from mailworker.retry import Outcome, Policy, Returned, Sent
+from mailworker.commands.giveback import serialize
+from mailworker.delivery import deliver as deliver_module
+from mailworker.delivery import late
+from mailworker.delivery.batch import Office
+from mailworker.delivery.deliver import deliver
+from mailworker.delivery.retry import Policy
+from mailworker.delivery.slots import Slot
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email, Limits
+from mailworker.outcome import Outcome, Returned, Sent
+from mailworker.smtp import warm
 from mailworker.smtp.relay import Deadlines
-from mailworker.spool import Spool, Views, connect
+from mailworker.smtp.warm import WarmConnection
+from mailworker.spool import Queries, Spool, connect
 from tests.conftest import RedisServer
 
 from .smtp_client import relay_of, until
@@ -31,14 +34,14 @@ WAYS = pytest.mark.parametrize("hidden", [(), ("CHUNKING",), ("PIPELINING",)], i
 
 
 class Site:
-    """Children as threads, each with a desk, on one spool."""
+    """Children as threads, each with a slot, on one spool."""
 
     def __init__(self, server: RedisServer, relay: SmtpServer, children: int = 1, **values: Any) -> None:
         self.server = server
         self.spool = self._spool()
-        self.views = Views(self.spool.client, [QUEUE], "mailworker:")
+        self.queries = Queries(self.spool.client, [QUEUE], "mailworker:")
         self.children = children
-        self.desks = [Desk(f"w/{number}", Line(relay_of(relay, **values))) for number in range(children)]
+        self.slots = [Slot(f"w/{number}", WarmConnection(relay_of(relay, **values))) for number in range(children)]
         self.spool.beat("w", children, [])
         self.outcomes: dict[str, Outcome] = {}
 
@@ -62,7 +65,7 @@ class Site:
         return Office(self._spool(), sender, Limits(), Policy(), hold_in_doubt=False, seconds=60)
 
     def deliver(self, ids: list[str], child: int = 0) -> dict[str, Outcome]:
-        found = deliver(self.office(), self.desks[child], ids, lambda _: None)
+        found = deliver(self.office(), self.slots[child], ids, lambda _: None)
         self.outcomes |= found
         return found
 
@@ -90,14 +93,14 @@ class Site:
             thread.join()
 
     def empty(self) -> bool:
-        report = self.views.status()
+        report = self.queries.status()
         states = report["states"]
         waits = sum(states[state] for state in ("queued", "leased", "committing", "deferred"))
         return not waits and not any(report["lists"].values())
 
     def close(self) -> None:
-        for one in self.desks:
-            one.line.drop()
+        for one in self.slots:
+            one.warm.drop()
 
 
 @contextmanager
@@ -147,7 +150,7 @@ def test_a_relay_that_bears_fewer_connections_than_children_gets_all_mail_soon(
         begun = time.monotonic()
         ours.run(20, batch=50)
         took = time.monotonic() - begun
-        status = ours.views.status()
+        status = ours.queries.status()
         assert len(relay.mails) == 300
         assert len(set(subjects(relay))) == 300
         assert not status["relay"]["open"]
@@ -167,7 +170,7 @@ def test_a_limit_is_a_limit_also_after_the_breaker_was_open(redis_server: RedisS
         ours.push(("probe",), ("further",))
         ours.deliver(ours.claim(), child=0)  # over its warm connection
         ours.deliver(ours.claim(), child=2)
-        found = ours.views.status()["relay"]
+        found = ours.queries.status()["relay"]
         assert (found["connections"], found["failures"]) == (2, 0)
 
 
@@ -178,7 +181,7 @@ def test_a_relay_that_refuses_everybody_is_out_of_order_as_before(redis_server: 
             ours.claim()
             ids = [name.decode() for name in ours.spool.client.zrange("mailworker:due", 0, -1)]
             assert {type(one) for one in ours.deliver(ids).values()} == {Returned}
-        assert ours.views.status()["relay"]["open"]
+        assert ours.queries.status()["relay"]["open"]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_too_many_connections_said_to_mail_costs_no_attempt(redis_server: RedisS
         ours.deliver(ids[:1], child=0)
         ours.deliver(ids[1:], child=1)
         assert len(relay.mails) == 3
-        assert ours.views.status()["totals"]["deferred"] == 0
+        assert ours.queries.status()["totals"]["deferred"] == 0
 
 
 def test_one_connection_more_is_tried_after_a_while(redis_server: RedisServer) -> None:
@@ -266,7 +269,7 @@ def test_a_relay_that_has_had_enough_for_a_while_is_given_it_and_the_rest_is_not
     ):
         ours.push(*[(f"m{number}",) for number in range(40)])
         ours.deliver(ours.claim())
-        status = ours.views.status()
+        status = ours.queries.status()
         assert status["relay"]["open"]
         assert status["relay"]["slower"]
         assert status["relay"]["probe_seconds"] < 2
@@ -277,7 +280,7 @@ def test_a_relay_that_has_had_enough_for_a_while_is_given_it_and_the_rest_is_not
         ]
         relay.script = {}
         until(lambda: (ids := ours.claim()) and ours.deliver(ids))  # the probe, after a second
-        assert not ours.views.status()["relay"]["open"]
+        assert not ours.queries.status()["relay"]["open"]
         ours.deliver(ours.claim())
         assert len(relay.mails) >= 25
 
@@ -307,7 +310,7 @@ def test_what_the_relay_refuses_of_everybody_becomes_nobodys_dead_letter(
         ids = ours.claim()
         ours.deliver(ids[:2], child=0)
         ours.deliver(ids[2:], child=1)
-        status = ours.views.status()
+        status = ours.queries.status()
         assert status["states"]["failed"] == status["totals"]["failed"] == 0
         assert status["states"]["queued"] == 40
         assert status["relay"]["open"]
@@ -319,11 +322,11 @@ def test_what_the_relay_refuses_of_everybody_becomes_nobodys_dead_letter(
         ours.spool.hasten()
         [probe] = ours.claim()
         ours.deliver([probe])
-        assert ours.views.status()["states"]["failed"] == 0
+        assert ours.queries.status()["states"]["failed"] == 0
         relay.script = {}
         ours.spool.hasten()
         ours.deliver(ours.claim())
-        assert not ours.views.status()["relay"]["open"]
+        assert not ours.queries.status()["relay"]["open"]
         ours.run(10)
         assert len(relay.mails) == 40
 
@@ -337,7 +340,7 @@ def test_a_login_that_is_wanted_in_words_alone_is_the_configuration_at_once(
     with SmtpServer(script, extensions=without(*hidden)) as relay, site(redis_server, relay) as ours:
         ours.push(("a",), ("b",))
         ours.deliver(ours.claim())
-        status = ours.views.status()
+        status = ours.queries.status()
         assert status["relay"]["needs_operator"]
         assert status["relay"]["last_error"].startswith("MAIL: ")
         assert (status["states"]["queued"], status["totals"]["deferred"]) == (2, 0)
@@ -357,7 +360,7 @@ def test_a_list_of_bad_recipients_or_one_bad_text_is_not_the_configuration(
     with SmtpServer({step: refusal}) as relay, site(redis_server, relay) as ours:
         ours.push(*[(f"m{number}",) for number in range(20)])
         ours.deliver(ours.claim())
-        status = ours.views.status()
+        status = ours.queries.status()
         assert status["states"]["failed"] == 20
         assert not status["relay"]["open"]
 
@@ -375,16 +378,16 @@ def test_a_few_mails_that_are_refused_each_for_itself_do_not_keep_the_others_wai
         bad = [(f"bad{number}", f"bad{number}@example.com") for number in range(5)]
         ours.push(*bad)
         ours.deliver(ours.claim())
-        assert ours.views.status()["relay"]["needs_operator"]
-        assert ours.views.status()["states"]["failed"] == 0
+        assert ours.queries.status()["relay"]["needs_operator"]
+        assert ours.queries.status()["states"]["failed"] == 0
         ours.push(*[(f"m{number}",) for number in range(8)])
         for _ in range(probes):  # of two one is of those that wait behind them
             ours.spool.hasten()
             while ids := ours.claim(1):  # until the breaker opens again
                 ours.deliver(ids)
         assert len(relay.mails) == 8
-        assert ours.views.status()["states"]["failed"] == len(bad)
-        assert not ours.views.status()["relay"]["open"]
+        assert ours.queries.status()["states"]["failed"] == len(bad)
+        assert not ours.queries.status()["relay"]["open"]
 
 
 def test_refusals_between_which_mail_is_taken_are_the_mails(redis_server: RedisServer) -> None:
@@ -393,8 +396,8 @@ def test_refusals_between_which_mail_is_taken_are_the_mails(redis_server: RedisS
         for number in range(8):
             ours.push((f"m{number}", "bad@example.com" if number % 2 else "a@example.com"))
             ours.deliver(ours.claim())
-        assert ours.views.status()["states"]["failed"] == 4
-        assert not ours.views.status()["relay"]["open"]
+        assert ours.queries.status()["states"]["failed"] == 4
+        assert not ours.queries.status()["relay"]["open"]
 
 
 # Many recipients.
@@ -425,7 +428,7 @@ def test_a_relay_that_has_had_enough_errors_for_too_many_recipients_leaves_nothi
         assert sorted(to for mail in relay.mails for to in mail.recipients) == sorted(
             f"a{n}@example.com" for n in range(60)
         )
-        assert ours.views.status()["totals"]["in_doubt"] == 0
+        assert ours.queries.status()["totals"]["in_doubt"] == 0
 
 
 @WAYS
@@ -476,7 +479,7 @@ def test_among_many_who_is_put_off_waits_and_who_is_refused_is_a_dead_letter(
         record = ours.spool.client.hgetall(f"mailworker:mail:{mail_id}")
         assert record[b"state"] == b"deferred"
         assert record[b"rcpt"] == b'["later1@example.com", "later2@example.com"]'
-        [letter] = ours.views.dead_letters()
+        [letter] = ours.queries.dead_letters()
         assert letter.recipients == '["never1@example.com"]'
 
 
@@ -487,7 +490,7 @@ def test_a_452_to_the_first_recipient_is_a_deferral(redis_server: RedisServer) -
     ):
         ours.push(("one", "a@example.com", "b@example.com"))
         ours.deliver(ours.claim())
-        assert ours.views.status()["states"]["deferred"] == 1
+        assert ours.queries.status()["states"]["deferred"] == 1
 
 
 def test_a_connection_that_breaks_between_the_parts_doubles_nobody(redis_server: RedisServer) -> None:
@@ -510,7 +513,7 @@ def test_a_connection_that_breaks_between_the_parts_doubles_nobody(redis_server:
 def test_what_waits_behind_a_mail_that_the_relay_does_not_answer_goes_elsewhere(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, hidden: tuple[str, ...], step: str
 ) -> None:
-    monkeypatch.setattr(desk, "SLOW", 0.3)
+    monkeypatch.setattr(warm, "SLOW", 0.3)
     if step in ("connect", "greeting", "EHLO") and hidden:
         pytest.skip("is the same for all ways")
     deadlines = Deadlines(connect=4, reply=4, final=4)
@@ -522,8 +525,8 @@ def test_what_waits_behind_a_mail_that_the_relay_does_not_answer_goes_elsewhere(
         ids = ours.claim()
         slow = threading.Thread(target=ours.deliver, args=(ids, 0))
         slow.start()
-        until(lambda: ours.views.status()["states"]["queued"] == 0)
-        until(lambda: ours.views.status()["states"]["queued"] >= 20, 6)
+        until(lambda: ours.queries.status()["states"]["queued"] == 0)
+        until(lambda: ours.queries.status()["states"]["queued"] >= 20, 6)
         assert slow.is_alive()
         ours.deliver(ours.claim(), child=1)
         assert len(relay.mails) >= 20
@@ -537,7 +540,7 @@ def test_a_relay_that_greets_late_and_bears_few_connections_gets_all_mail(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each batch has a connection of its own there, and was handed over before that was open: for ever."""
-    monkeypatch.setattr(desk, "SLOW", 0.3)
+    monkeypatch.setattr(warm, "SLOW", 0.3)
     monkeypatch.setattr(late, "LOOKS", 0.05)
 
     def pause(session: Session, argument: str) -> None:
@@ -553,7 +556,7 @@ def test_a_relay_that_greets_late_and_bears_few_connections_gets_all_mail(
 
 def test_a_relay_that_is_slow_with_each_mail_is_not_late_with_one(redis_server: RedisServer) -> None:
     with SmtpServer() as relay:
-        line = Line(relay_of(relay))
+        line = WarmConnection(relay_of(relay))
         assert line.patience() == 3
         line._opening = 2.0  # a relay that greets late
         assert (line.patience(), line.patience(opening=True)) == (3, 8)

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailworker import giveback, machine, owner, watcher
-from mailworker.giveback import release_the_gone
-from mailworker.spool import Spool, Views
+from mailworker.commands import giveback
+from mailworker.commands.giveback import release_the_gone
+from mailworker.spool import Queries, Spool, machine, owner
+from mailworker.worker import watcher
 from tests.conftest import RedisServer, settings_for, until
 
 HERE = machine.space()
@@ -29,8 +30,8 @@ def spool(redis_server: RedisServer) -> Spool:
 
 
 @pytest.fixture
-def views(redis_server: RedisServer) -> Views:
-    return Views(redis_server.client(), ["queue:email"], "mailworker:")
+def views(redis_server: RedisServer) -> Queries:
+    return Queries(redis_server.client(), ["queue:email"], "mailworker:")
 
 
 @pytest.fixture
@@ -54,12 +55,12 @@ def owned(spool: Spool, who: str) -> None:
     assert spool.take(who + f"/{owner.member_of(who).process}.0", ["mail"]).records  # type: ignore[union-attr]
 
 
-def state(views: Views) -> str:
+def state(views: Queries) -> str:
     (found,) = [name for name, count in views.status()["states"].items() if count]
     return found
 
 
-def test_a_worker_killed_on_this_machine_is_released_at_once(spool: Spool, views: Views, ended: int) -> None:
+def test_a_worker_killed_on_this_machine_is_released_at_once(spool: Spool, views: Queries, ended: int) -> None:
     owned(spool, name(ended, started="77"))
     begun = time.monotonic()
     assert release_the_gone(spool, views)
@@ -67,14 +68,14 @@ def test_a_worker_killed_on_this_machine_is_released_at_once(spool: Spool, views
     assert state(views) == "queued"
 
 
-def test_a_worker_that_is_there_and_silent_is_not_released(spool: Spool, views: Views, sleeper: int) -> None:
+def test_a_worker_that_is_there_and_silent_is_not_released(spool: Spool, views: Queries, sleeper: int) -> None:
     owned(spool, name(sleeper))
     assert not release_the_gone(spool, views)
     assert state(views) == "leased"
 
 
 def test_another_process_with_the_id_of_one_that_was_killed_does_not_keep_its_mails(
-    spool: Spool, views: Views, sleeper: int
+    spool: Spool, views: Queries, sleeper: int
 ) -> None:
     owned(spool, name(sleeper, started="1"))
     assert release_the_gone(spool, views)
@@ -82,7 +83,7 @@ def test_another_process_with_the_id_of_one_that_was_killed_does_not_keep_its_ma
 
 
 def test_of_another_machine_only_a_long_silence_tells(
-    spool: Spool, views: Views, ended: int, monkeypatch: pytest.MonkeyPatch
+    spool: Spool, views: Queries, ended: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(giveback, "SILENT_SECONDS", 4.0)
     other = name(ended, space="another.1", started="77")
@@ -103,7 +104,7 @@ def test_a_command_waits_as_long_as_a_worker() -> None:
 
 @pytest.mark.parametrize("space", ["another.1.2", "4026531836", ""])
 def test_a_pulse_does_not_look_for_another_machine_s_processes_here(
-    spool: Spool, views: Views, ended: int, space: str
+    spool: Spool, views: Queries, ended: int, space: str
 ) -> None:
     """Two machines with one host name, as cloned images have: each took the other's worker for dead."""
     owned(spool, name(ended, space=space, started="77"))
@@ -114,7 +115,7 @@ def test_a_pulse_does_not_look_for_another_machine_s_processes_here(
 
 
 def test_a_pulse_releases_whom_its_own_machine_has_lost(
-    spool: Spool, views: Views, ended: int, monkeypatch: pytest.MonkeyPatch
+    spool: Spool, views: Queries, ended: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "QUIET_SECONDS", 0.2)
     owned(spool, name(ended, started="77"))
@@ -125,7 +126,7 @@ def test_a_pulse_releases_whom_its_own_machine_has_lost(
 
 
 def test_a_pulse_that_goes_on_is_believed_more_than_a_missing_process(
-    spool: Spool, views: Views, ended: int, monkeypatch: pytest.MonkeyPatch
+    spool: Spool, views: Queries, ended: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on machines that were copied while they ran."""
     monkeypatch.setattr(watcher, "QUIET_SECONDS", 0.2)
@@ -140,7 +141,7 @@ def test_a_pulse_that_goes_on_is_believed_more_than_a_missing_process(
 
 
 def test_a_pulse_leaves_its_own_living_children_alone_and_releases_the_dead(
-    spool: Spool, views: Views, ended: int
+    spool: Spool, views: Queries, ended: int
 ) -> None:
     mine = owner.name_worker("one-host")
     spool.accept("living", b"{}")
@@ -158,8 +159,8 @@ def test_in_every_worker_the_pulse_and_the_release_outlast_the_pool() -> None:
 from mailworker import app
 for _ in range(5):
     names = [step.name for step in app.Worker(concurrency=1, quiet=True).steps]
-    assert names[0] == "mailworker.watcher.Closing", names
-    assert names.index("celery.worker.components.Pool") < names.index("mailworker.watcher.Watcher"), names
+    assert names[0] == "mailworker.worker.watcher.Closing", names
+    assert names.index("celery.worker.components.Pool") < names.index("mailworker.worker.watcher.Watcher"), names
 """
     environment = settings_for("redis://127.0.0.1:1/0", "smtp://127.0.0.1:1")
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailworker import desk as desk_module
-from mailworker.desk import Line
 from mailworker.smtp import connection as connection_module
 from mailworker.smtp import session
+from mailworker.smtp import warm as warm_module
+from mailworker.smtp.warm import WarmConnection
 from mailworker.spool.connect import Caller, connect
 from tests.conftest import RedisServer
 
@@ -79,7 +79,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
-def send(line: Line, prefix: str) -> tuple[Journal, float]:
+def send(line: WarmConnection, prefix: str) -> tuple[Journal, float]:
     journal = Journal(mails(2, prefix))
     begun = time.monotonic()
     connection = line.get()
@@ -92,7 +92,7 @@ def send(line: Line, prefix: str) -> tuple[Journal, float]:
 def test_a_mail_does_not_wait_for_a_connection_that_was_forgotten() -> None:
     with SmtpServer() as server:
         middle = Middle(server.port)
-        line = Line(relay_of(server, port=middle.port))
+        line = WarmConnection(relay_of(server, port=middle.port))
         send(line, "a")
         middle.forget()
         journal, seconds = send(line, "b")
@@ -108,7 +108,7 @@ def test_a_mail_does_not_wait_for_a_connection_that_was_forgotten() -> None:
 @pytest.mark.usefixtures("idle")
 def test_a_connection_that_answers_is_used_again() -> None:
     with SmtpServer() as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         for name in "abc":
             send(line, name)
         assert server.connections == 1
@@ -117,7 +117,7 @@ def test_a_connection_that_answers_is_used_again() -> None:
 
 def test_a_busy_connection_is_not_asked() -> None:
     with SmtpServer() as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         for name in "abc":
             send(line, name)
         assert server.commands().count("NOOP") == 1  # the proof's
@@ -132,7 +132,7 @@ def test_a_slow_relay_is_waited_for_as_it_is_used_to(monkeypatch: pytest.MonkeyP
         time.sleep(0.2)
 
     with SmtpServer({"EHLO": slow, "NOOP": slow}) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         for name in "ab":
             send(line, name)
         assert server.connections == 1
@@ -163,10 +163,10 @@ def test_keep_alives_are_in_time(redis_server: RedisServer) -> None:
     caller("PING")
     sock = caller._kept[0]._sock
     with SmtpServer() as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         for one in (sock, line.get().sock):
             assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 20
             assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) <= 5
         line.drop()
-    assert desk_module.LESSON_HOLDS > desk_module.SUSPICION_HOLDS
+    assert warm_module.LESSON_HOLDS > warm_module.SUSPICION_HOLDS

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from mailworker.address import Mailbox
-from mailworker.batch import Batch, Office
-from mailworker.message import Limits
-from mailworker.retry import Failed, Policy
+from mailworker.delivery.batch import Batch, Office
+from mailworker.delivery.retry import Policy
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Limits
+from mailworker.outcome import Failed
 from mailworker.spool import Spool, connect
 from tests.conftest import RedisServer
 

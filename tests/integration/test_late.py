@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from mailworker.errors import SpoolError
-from mailworker.retry import Deferred, Failed, Sent
+from mailworker.outcome import Deferred, Failed, Sent
 from mailworker.spool import Spool, connect, token_of
 from tests.conftest import RedisServer
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from billiard.exceptions import WorkerLostError
 
-from mailworker import lost, runtime
-from mailworker.message import Limits
+from mailworker import runtime
+from mailworker.mail.message import Limits
 from mailworker.spool import Spool
+from mailworker.worker import child_lost as lost
 from tests.conftest import RedisServer
 
 MAIL = ["Anna <a@example.com>", "subject", "body"]

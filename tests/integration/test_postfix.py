@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from mailworker.desk import Line
+from mailworker.delivery.retry import Policy, decide
+from mailworker.envelope import Envelope
 from mailworker.errors import SmtpError
-from mailworker.mime import Envelope
-from mailworker.retry import Deferred, Policy, decide
+from mailworker.outcome import Deferred
 from mailworker.smtp import session
 from mailworker.smtp.connection import open_connection
 from mailworker.smtp.relay import Relay
 from mailworker.smtp.session import Outgoing
+from mailworker.smtp.warm import WarmConnection
 
 from .postfix import Postfix
 from .smtp_client import QUICK, Journal, until
@@ -120,7 +121,7 @@ def test_its_limit_on_errors_ends_sessions_and_loses_nothing(strict_postfix: Pos
     """One bad mail in two: every fourth mail or so it says 421 and closes."""
     prefix = f"strict{len(str(values))}-"
     todo = [mail(f"{prefix}{n}", *(["never@example.com"] * (n % 4) or ["a@example.com"])) for n in range(80)]
-    line, journal, lost = Line(relay(strict_postfix, **values)), Journal(todo), 0
+    line, journal, lost = WarmConnection(relay(strict_postfix, **values)), Journal(todo), 0
     while journal.todo:
         connection = line.get()
         try:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mailworker.errors import SpoolError
-from mailworker.sentinel import sentinels
-from mailworker.spool import Spool, Views, connect
+from mailworker.spool import Queries, Spool, connect
+from mailworker.spool.sentinel import sentinels
 from tests.conftest import RedisServer, free_port, need, until
 
 
@@ -56,7 +56,7 @@ def test_the_spool_goes_on_at_the_new_master(pair: tuple[RedisServer, RedisServe
     client.wait(1, 5000)
     master.kill()
     until(lambda: answers(spool), 30, "the new master")
-    assert Views(client, ["queue:email"], "mailworker:").status()["states"]["queued"] == 1
+    assert Queries(client, ["queue:email"], "mailworker:").status()["states"]["queued"] == 1
     assert client.info("server")["tcp_port"] == replica.port  # type: ignore[index]
 
 

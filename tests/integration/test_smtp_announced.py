@@ -13,10 +13,10 @@ import time
 
 import pytest
 
-from mailworker.desk import Line
 from mailworker.smtp.kinds import lost_the_thread, says_pipelining
 from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.replies import Reply
+from mailworker.smtp.warm import WarmConnection
 
 from . import smtp_server as behave
 from .smtp_client import Journal, mail, mails, relay_of
@@ -71,10 +71,10 @@ SILENT = {"closed": behave.close, "reset": behave.reset, "deaf": deaf, "merged":
 ALL = WAYS | CLOSING | SILENT
 
 
-def delivered(server: SmtpServer, journal: Journal, connections: int = 4, **values: object) -> Line:
+def delivered(server: SmtpServer, journal: Journal, connections: int = 4, **values: object) -> WarmConnection:
     """Nothing lost, doubled, dead or in doubt, over few connections and without an error."""
     names = [item.id for item in journal.todo]
-    line = Line(relay_of(server, deadlines=QUICK, **values))
+    line = WarmConnection(relay_of(server, deadlines=QUICK, **values))
     assert run(line, journal) == 0
     assert sorted(ids(server)) == sorted(names)
     assert set(journal.codes.values()) == {250}
@@ -106,7 +106,7 @@ def test_the_same_where_it_refuses_reset_or_data(extensions: tuple[str, ...], wa
     script = {"RCPT": where("never", answer(550)), "DATA": _once_a_group(fault)}
     script |= dict.fromkeys(["RSET", "chunk RSET"], together(fault))
     with SmtpServer(script, extensions=extensions) as server:
-        line = Line(relay_of(server, deadlines=QUICK))
+        line = WarmConnection(relay_of(server, deadlines=QUICK))
         journal = Journal([mail("x", "never@test"), *mails(3)])
         assert run(line, journal) == 0
         line.drop()
@@ -136,7 +136,7 @@ def test_a_slow_relay_without_pipelining_gets_all_the_time_it_wants() -> None:
 
     script = {"RCPT": together(deaf), "MAIL": slow, "DATA": slow}
     with SmtpServer(script, extensions=PIPELINED) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         assert run(line, Journal(mails(2))) == 0
         line.drop()
         assert ids(server) == ["m0", "m1"]
@@ -145,7 +145,7 @@ def test_a_slow_relay_without_pipelining_gets_all_the_time_it_wants() -> None:
 def test_a_recipient_who_is_refused_alone_too_is_refused_and_pipelining_stays() -> None:
     for extensions in (STREAMING, PIPELINED):
         with SmtpServer({"RCPT": where("never", answer(554))}, extensions=extensions) as server:
-            line = Line(relay_of(server))
+            line = WarmConnection(relay_of(server))
             journal = Journal([mail("x", "never@test"), mail("y", "never@test"), *mails(3)])
             assert run(line, journal) == 0
             assert line.get().pipelining
@@ -155,15 +155,15 @@ def test_a_recipient_who_is_refused_alone_too_is_refused_and_pipelining_stays() 
 
 
 def test_pipelining_is_tried_again_soon_where_nobody_said_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mailworker import desk
+    from mailworker.smtp import warm
 
     ahead = [0.0]
-    monkeypatch.setattr(desk.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
+    monkeypatch.setattr(warm.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
     with SmtpServer({"MAIL": at(1, behave.close)}) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         assert run(line, Journal(mails(2))) == 0
         assert not line.get().pipelining
-        ahead[0] = desk.SUSPICION_HOLDS + 1
+        ahead[0] = warm.SUSPICION_HOLDS + 1
         line.drop()
         assert line.get().chunking
         line.drop()
@@ -194,7 +194,7 @@ def test_nor_where_the_relay_leaves_the_chunk_of_a_refused_bdat_unread() -> None
 
     script = {"RCPT": where("never", answer(550)), "BDAT": refuse, "chunk": refuse}
     with SmtpServer(script) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         todo = [mail("a"), mail("evil", "never@test", data=EVIL), mail("b")]
         journal = Journal(todo)
         assert run(line, journal) == 0
@@ -219,7 +219,7 @@ def test_a_relay_that_makes_wait_whom_it_refuses_gets_data(monkeypatch: pytest.M
         time.sleep(0.25)
 
     with SmtpServer({"chunk": tarpit}) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         assert run(line, Journal(mails(3))) == 0
         line.drop()
         assert run(line, Journal(mails(3, "n"))) == 0
@@ -231,7 +231,7 @@ def test_a_relay_that_makes_wait_whom_it_refuses_gets_data(monkeypatch: pytest.M
 def test_each_connection_proves_it_anew() -> None:
     with SmtpServer() as server:
         for _ in range(2):
-            line = Line(relay_of(server))
+            line = WarmConnection(relay_of(server))
             run(line, Journal(mails(2)))
             line.drop()
         assert [line for line in server.commands() if line.startswith("BDAT 6")] == ["BDAT 6"] * 2
@@ -245,7 +245,7 @@ def test_a_mail_with_many_recipients_is_not_sent_before_they_are_answered() -> N
         return None if len(session.recipients) < 30 else b"452 too many\r\n"
 
     with SmtpServer({"RCPT": too_many}) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         journal = Journal([*mails(2), mail("many", *(f"r{n}@test" for n in range(40))), *mails(2, "n")])
         server.script["content"] = lambda session, way: contents.append(len(session.recipients))  # type: ignore[func-returns-value]
         run(line, journal)
@@ -263,7 +263,7 @@ def test_a_relay_that_says_the_same_to_everything_gets_data() -> None:
     with SmtpServer(
         {"MAIL": _after(same), "RCPT": _after(same), "accepted": same, "RSET": same, "chunk RSET": same}
     ) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         run(line, Journal(mails(10)))
         assert not line.get().chunking
         assert line.get().pipelining

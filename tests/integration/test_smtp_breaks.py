@@ -12,8 +12,9 @@ import time
 
 import pytest
 
+from mailworker.delivery.retry import Policy, decide
 from mailworker.errors import SmtpError
-from mailworker.retry import Deferred, Policy, decide
+from mailworker.outcome import Deferred
 from mailworker.smtp import session
 from mailworker.smtp.connection import Connection, open_connection
 from mailworker.smtp.relay import Deadlines

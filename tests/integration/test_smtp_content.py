@@ -9,10 +9,10 @@ import re
 
 import pytest
 
-from mailworker import mime
-from mailworker.address import Mailbox
-from mailworker.message import Email
-from mailworker.mime import Envelope
+from mailworker.envelope import Envelope
+from mailworker.mail import mime
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Email
 from mailworker.smtp.session import Outgoing
 
 from .smtp_client import send_all

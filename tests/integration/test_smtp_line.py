@@ -1,4 +1,4 @@
-"""The warm line of a desk: what it learns from a relay, and for how long; and sending without the spool."""
+"""The warm line of a slot: what it learns from a relay, and for how long; and sending without the spool."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-from mailworker import desk as desk_module
-from mailworker.desk import Line
-from mailworker.direct import send_now
+from mailworker.delivery.direct import send_now
 from mailworker.errors import MailDeferred, MailFailed, SmtpError
-from mailworker.message import Limits, from_arguments
+from mailworker.mail.message import Limits, from_arguments
 from mailworker.settings import Settings, load
 from mailworker.smtp import session
+from mailworker.smtp import warm as warm_module
 from mailworker.smtp.relay import Deadlines, Relay
+from mailworker.smtp.warm import WarmConnection
 
 from . import smtp_server as behave
 from .smtp_client import Journal, mails, relay_of, until
@@ -21,7 +21,7 @@ from .smtp_server import Session, SmtpServer, after_mails, answer, at, good_bye,
 from .test_smtp_session import ids
 
 
-def run(line: Line, journal: Journal) -> int:
+def run(line: WarmConnection, journal: Journal) -> int:
     """Sends it all as a delivery does. Returns how many connections were lost on the way."""
     lost = 0
     while journal.todo:
@@ -44,14 +44,14 @@ def run(line: Line, journal: Journal) -> int:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the line's clock adds to the real one."""
     ahead = [0.0]
-    monkeypatch.setattr(desk_module.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
+    monkeypatch.setattr(warm_module.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
     return ahead
 
 
 @pytest.mark.parametrize("way", [good_bye, behave.close], ids=["421", "close"])
 def test_a_relay_that_closes_after_some_mails_is_closed_in_time_from_then_on(way: behave.Misbehaviour) -> None:
     with SmtpServer({"MAIL": after_mails(5, way)}) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         assert run(line, Journal(mails(9))) == 1
         assert run(line, Journal(mails(20, "n"))) == 0
         line.drop()
@@ -61,10 +61,10 @@ def test_a_relay_that_closes_after_some_mails_is_closed_in_time_from_then_on(way
 
 def test_what_was_learnt_is_forgotten_after_a_while(clock: list[float]) -> None:
     with SmtpServer({"MAIL": at(3, good_bye)}) as server:  # a restart, once
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         run(line, Journal(mails(10)))
         assert line.get().relay.mails == 2
-        clock[0] = desk_module.LESSON_HOLDS + 1
+        clock[0] = warm_module.LESSON_HOLDS + 1
         line.drop()
         assert line.get().relay.mails == Relay("", 0).mails
         line.drop()
@@ -72,7 +72,7 @@ def test_what_was_learnt_is_forgotten_after_a_while(clock: list[float]) -> None:
 
 def test_a_relay_that_hangs_teaches_nothing_about_how_many_mails_it_takes() -> None:
     with SmtpServer({"accepted": at(3, behave.hang)}) as server:
-        line = Line(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
+        line = WarmConnection(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
         run(line, Journal(mails(4)))
         assert line.get().relay.mails == Relay("", 0).mails
         line.drop()
@@ -81,7 +81,7 @@ def test_a_relay_that_hangs_teaches_nothing_about_how_many_mails_it_takes() -> N
 @pytest.mark.parametrize("code", [500, 502, 503])
 def test_a_relay_that_does_not_know_bdat_gets_data(code: int) -> None:
     with SmtpServer({"BDAT": answer(code), "chunk": answer(code)}) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         assert run(line, Journal(mails(5))) == 0
         assert run(line, Journal(mails(5, "n"))) == 0
         line.drop()
@@ -94,7 +94,7 @@ def test_a_relay_that_loses_what_is_pipelined_is_asked_step_by_step() -> None:
         session._input.clear()
 
     with SmtpServer({"MAIL": lose}) as server:
-        line = Line(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
+        line = WarmConnection(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
         assert run(line, Journal(mails(5))) == 0
         line.drop()
         assert (ids(server), server.connections) == (["m0", "m1", "m2", "m3", "m4"], 2)
@@ -102,7 +102,7 @@ def test_a_relay_that_loses_what_is_pipelined_is_asked_step_by_step() -> None:
 
 def test_a_line_is_kept_while_it_is_good_and_opened_anew_when_the_relay_closed_it() -> None:
     with SmtpServer() as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         run(line, Journal(mails(3)))
         assert line.get() is line.get()
         server.sessions[0].end()
@@ -113,6 +113,10 @@ def test_a_line_is_kept_while_it_is_good_and_opened_anew_when_the_relay_closed_i
 
 
 # Without the spool.
+
+
+def send(settings: Settings) -> str:
+    return send_now(EMAIL, settings.mail_from, settings.relay, settings.retries)
 
 
 def settings_of(server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -126,14 +130,14 @@ EMAIL = from_arguments(["a@test", "b@test"], "subject", "body", Limits())
 
 def test_sending_directly_returns_the_message_id(monkeypatch: pytest.MonkeyPatch) -> None:
     with SmtpServer() as server:
-        message_id = send_now(EMAIL, settings_of(server, monkeypatch))
+        message_id = send(settings_of(server, monkeypatch))
         assert f"Message-ID: <{message_id}>\r\n".encode() in server.mails[0].data
         assert server.mails[0].recipients == ("a@test", "b@test")
 
 
 def test_sending_directly_tries_again_without_bdat(monkeypatch: pytest.MonkeyPatch) -> None:
     with SmtpServer({"BDAT": answer(502), "chunk": answer(502)}) as server:
-        send_now(EMAIL, settings_of(server, monkeypatch))
+        send(settings_of(server, monkeypatch))
         assert [one.way for one in server.mails] == ["DATA"]
 
 
@@ -156,18 +160,18 @@ def test_sending_directly_raises_what_the_relay_said(
 ) -> None:
     with SmtpServer(script) as server:
         with pytest.raises(error):
-            send_now(EMAIL, settings_of(server, monkeypatch))
+            send(settings_of(server, monkeypatch))
         # What ends the session at its first group of commands may do so because it is a group.
         assert server.connections == (2 if script == {"MAIL": good_bye} else 1)
 
 
 def test_sending_directly_closes_politely(monkeypatch: pytest.MonkeyPatch) -> None:
     with SmtpServer() as server:
-        send_now(EMAIL, settings_of(server, monkeypatch))
+        send(settings_of(server, monkeypatch))
         until(lambda: server.commands()[-1] == "QUIT")
 
 
 def test_a_line_that_was_never_opened_may_be_dropped() -> None:
     with SmtpServer() as server:
-        Line(relay_of(server)).drop()
+        WarmConnection(relay_of(server)).drop()
         assert server.connections == 0

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from mailworker.envelope import Envelope
 from mailworker.errors import SmtpError
-from mailworker.mime import Envelope
 from mailworker.smtp import session
 from mailworker.smtp.connection import open_connection
 from mailworker.smtp.session import Outgoing

@@ -11,11 +11,11 @@ import time
 
 import pytest
 
-from mailworker.desk import Line
 from mailworker.errors import OutOfStep, SmtpError
 from mailworker.smtp import session
 from mailworker.smtp.connection import open_connection
 from mailworker.smtp.relay import Deadlines
+from mailworker.smtp.warm import WarmConnection
 
 from . import smtp_server as behave
 from .smtp_client import Journal, mail, mails, proven, relay_of, send
@@ -52,7 +52,7 @@ def before(octets: bytes) -> Misbehaviour:
 def through(server: SmtpServer, names: list[str], window: int = 4) -> Journal:
     """All mails over one line, as a delivery does it; what is in doubt stays out."""
     journal = Journal([mail(name) for name in names], window=1000)
-    line = Line(relay_of(server, deadlines=SHORT, window=window))
+    line = WarmConnection(relay_of(server, deadlines=SHORT, window=window))
     for _ in range(30):
         if not journal.todo:
             break
@@ -198,7 +198,7 @@ def test_a_good_bye_in_the_middle_after_which_the_relay_stays_is_not_believed(
 
 def test_a_line_asks_step_by_step_after_a_reply_too_many() -> None:
     with SmtpServer({"MAIL": at(3, before(b"250 2.0.0 Ok\r\n"))}) as server:
-        line = Line(relay_of(server))
+        line = WarmConnection(relay_of(server))
         with pytest.raises(OutOfStep):
             session.send(line.get(), Journal(mails(6)))
         line.drop()

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import redis
 
+from mailworker.commands.giveback import give_back
 from mailworker.errors import SpoolError
-from mailworker.giveback import give_back
-from mailworker.message import Limits
-from mailworker.retry import Deferred, Failed, Held, Returned, Sent
-from mailworker.spool import Spool, Views, connect
+from mailworker.mail.message import Limits
+from mailworker.outcome import Deferred, Failed, Held, Returned, Sent
+from mailworker.spool import Queries, Spool, connect
 from tests.conftest import RedisServer
 
 QUEUE = "queue:email"
@@ -49,11 +49,11 @@ def spool(client: redis.Redis) -> Spool:
 
 
 @pytest.fixture
-def views(client: redis.Redis) -> Views:
-    return Views(client, [QUEUE, "second"], "mailworker:")
+def views(client: redis.Redis) -> Queries:
+    return Queries(client, [QUEUE, "second"], "mailworker:")
 
 
-def states(views: Views) -> dict[str, int]:
+def states(views: Queries) -> dict[str, int]:
     return {state: number for state, number in views.status()["states"].items() if number}
 
 
@@ -65,7 +65,7 @@ def claim(spool: Spool, *payloads: bytes, owner: str = "w/1.0") -> list[str]:
     return claimed.together + claimed.alone
 
 
-def test_a_claim_takes_the_oldest_entries_with_their_exact_octets(spool: Spool, views: Views) -> None:
+def test_a_claim_takes_the_oldest_entries_with_their_exact_octets(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"first\0\xff", b"second")
     records = spool.take("w/1.0", ids).records
     assert [record.payload for record in records] == [b"first\0\xff", b"second"]
@@ -142,7 +142,7 @@ def test_only_the_owner_may_commit(spool: Spool) -> None:
     assert spool.step("w/1.0", [], ids) == ids  # an answer that was lost: asking again is harmless
 
 
-def test_a_sent_mail_leaves_nothing_but_a_count(spool: Spool, views: Views) -> None:
+def test_a_sent_mail_leaves_nothing_but_a_count(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
     spool.step("w/1.0", [], ids)
@@ -154,7 +154,7 @@ def test_a_sent_mail_leaves_nothing_but_a_count(spool: Spool, views: Views) -> N
     assert spool.client.zcard("mailworker:due") == 0
 
 
-def test_a_mail_in_hand_of_a_dead_owner_goes_on_and_was_certainly_not_sent(spool: Spool, views: Views) -> None:
+def test_a_mail_in_hand_of_a_dead_owner_goes_on_and_was_certainly_not_sent(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"x", b"y")
     spool.take("w/1.0", ids)
     assert spool.release("w/1.0", died=True) == 2
@@ -166,7 +166,7 @@ def test_a_mail_in_hand_of_a_dead_owner_goes_on_and_was_certainly_not_sent(spool
 
 @pytest.mark.parametrize(("policy", "expected"), [("resend", {"queued": 1}), ("hold", {"held": 1})])
 def test_a_committed_mail_of_a_dead_owner_is_in_doubt(
-    client: redis.Redis, views: Views, policy: str, expected: dict[str, int]
+    client: redis.Redis, views: Queries, policy: str, expected: dict[str, int]
 ) -> None:
     spool = Spool(client, [QUEUE], in_doubt=policy)
     ids = claim(spool, b"x")
@@ -185,7 +185,7 @@ def test_a_stale_owner_cannot_commit_after_its_mail_was_released(spool: Spool) -
     assert spool.step("w/1.0", [], ids) == []
 
 
-def test_an_acceptance_counts_whoever_holds_the_record_by_now(spool: Spool, views: Views) -> None:
+def test_an_acceptance_counts_whoever_holds_the_record_by_now(spool: Spool, views: Queries) -> None:
     """A worker that was stopped in mid-send comes back with a 250: nobody must send that mail again."""
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
@@ -198,7 +198,7 @@ def test_an_acceptance_counts_whoever_holds_the_record_by_now(spool: Spool, view
     assert states(views) == {}
 
 
-def test_three_deaths_alone_bury_a_mail_as_poison(spool: Spool, views: Views) -> None:
+def test_three_deaths_alone_bury_a_mail_as_poison(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"x")
     for _ in range(3):
         assert len(spool.take("w/1.0", ids).records) == 1
@@ -208,7 +208,7 @@ def test_three_deaths_alone_bury_a_mail_as_poison(spool: Spool, views: Views) ->
     assert [letter.reason for letter in views.dead_letters()] == ["poison"]
 
 
-def test_deaths_in_company_bury_nobody(spool: Spool, views: Views) -> None:
+def test_deaths_in_company_bury_nobody(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"x", b"y")
     for _ in range(4):
         assert len(spool.take("w/1.0", ids).records) == 2
@@ -217,7 +217,7 @@ def test_deaths_in_company_bury_nobody(spool: Spool, views: Views) -> None:
     assert states(views) == {"queued": 2}
 
 
-def test_a_deferred_mail_is_due_at_its_time_with_the_recipients_that_are_left(spool: Spool, views: Views) -> None:
+def test_a_deferred_mail_is_due_at_its_time_with_the_recipients_that_are_left(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
     spool.step("w/1.0", [], ids)
@@ -237,7 +237,7 @@ def test_a_deferred_mail_is_not_due_before_its_time(spool: Spool) -> None:
 
 
 def test_refused_recipients_become_a_dead_letter_of_their_own_while_the_others_are_tried_again(
-    spool: Spool, views: Views
+    spool: Spool, views: Queries
 ) -> None:
     ids = claim(spool, b"octets")
     spool.take("w/1.0", ids)
@@ -262,7 +262,7 @@ def test_an_oversized_mail_is_taken_without_its_octets(client: redis.Redis) -> N
     assert (record.payload, record.size) == (b"", 11)
 
 
-def test_the_same_id_is_accepted_once_even_after_it_was_sent(spool: Spool, views: Views) -> None:
+def test_the_same_id_is_accepted_once_even_after_it_was_sent(spool: Spool, views: Queries) -> None:
     assert spool.accept("order-7", b"{}", keyed=True).ring
     assert not spool.accept("order-7", b"{}", keyed=True).ring
     spool.take("w/1.0", ["order-7"])
@@ -290,7 +290,7 @@ def test_lists_share_the_room(spool: Spool) -> None:
     assert spool.client.llen(QUEUE) == 100 - 17
 
 
-def test_a_refused_recipient_s_dead_letter_never_takes_another_mail_s_place(spool: Spool, views: Views) -> None:
+def test_a_refused_recipient_s_dead_letter_never_takes_another_mail_s_place(spool: Spool, views: Queries) -> None:
     spool.accept("order~1", b"victim", keyed=True)
     spool.accept("order", b"octets", keyed=True)
     spool.take("w/1.0", ["order"])
@@ -326,12 +326,12 @@ class TestTheBreaker:
         assert not spool.relay_works()
         assert not spool.relay_failed("refused", False)[0]
 
-    def test_opens_at_once_where_only_the_operator_can_mend_it(self, spool: Spool, views: Views) -> None:
+    def test_opens_at_once_where_only_the_operator_can_mend_it(self, spool: Spool, views: Queries) -> None:
         assert spool.relay_failed("535 no", True)[0]
         assert views.status()["relay"]["needs_operator"]
 
     def test_while_it_is_open_nothing_is_claimed_nor_taken_and_no_attempt_counts(
-        self, spool: Spool, views: Views
+        self, spool: Spool, views: Queries
     ) -> None:
         ids = claim(spool, b"x")
         spool.client.lpush(QUEUE, b"y")
@@ -389,7 +389,7 @@ class TestAFullRedis:
         with pytest.raises(SpoolError):
             spool.accept("a", b"{}")
 
-    def test_what_is_in_hand_is_sent_and_settled(self, spool: Spool, views: Views) -> None:
+    def test_what_is_in_hand_is_sent_and_settled(self, spool: Spool, views: Queries) -> None:
         ids = claim(spool, b"x", b"y")
         spool.take("w/1.0", ids)
         self.full(spool.client)
@@ -431,7 +431,7 @@ class TestAPersonsDecisions:
         return ids
 
     def test_a_retried_dead_letter_keeps_its_id_and_history_and_its_age_begins_anew(
-        self, spool: Spool, views: Views
+        self, spool: Spool, views: Queries
     ) -> None:
         ids = self.bury(spool, b"x")
         before = spool.client.hget(f"mailworker:mail:{ids[0]}", "at")
@@ -443,18 +443,18 @@ class TestAPersonsDecisions:
         assert record.at == int(before)  # type: ignore[arg-type]
         assert record.since >= record.at
 
-    def test_a_dropped_dead_letter_is_gone(self, spool: Spool, views: Views) -> None:
+    def test_a_dropped_dead_letter_is_gone(self, spool: Spool, views: Queries) -> None:
         ids = self.bury(spool, b"x", b"y")
         assert spool.drop(ids[:1]) == 1
         assert spool.drop(ids[:1]) == 0
         assert [letter.id for letter in views.dead_letters()] == ids[1:]
 
-    def test_only_dead_letters_can_be_retried_or_dropped(self, spool: Spool, views: Views) -> None:
+    def test_only_dead_letters_can_be_retried_or_dropped(self, spool: Spool, views: Queries) -> None:
         ids = claim(spool, b"x")
         assert (spool.retry(ids), spool.drop(ids)) == (0, 0)
         assert states(views) == {"queued": 1}
 
-    def test_giving_back_restores_the_list_in_octets_and_order(self, spool: Spool, views: Views) -> None:
+    def test_giving_back_restores_the_list_in_octets_and_order(self, spool: Spool, views: Queries) -> None:
         pushed = [b"entry %d\0" % number for number in range(25)]
         ids = claim(spool, *pushed[:20])
         spool.take("w/1.0", ids[3:5])
@@ -468,7 +468,7 @@ class TestAPersonsDecisions:
         assert spool.client.zcard("mailworker:due") == 0
 
     def test_giving_back_keeps_what_some_recipients_have_and_writes_new_mail_as_php(
-        self, spool: Spool, views: Views
+        self, spool: Spool, views: Queries
     ) -> None:
         spool.accept("new", b'{"to":{"a@x.org":"A","b@x.org":null},"subject":"s","body":"b"}')
         ids = claim(spool, b"partly")
@@ -481,7 +481,7 @@ class TestAPersonsDecisions:
         ]
 
 
-def test_counts_and_records_agree_after_a_walk_through_every_state(spool: Spool, views: Views) -> None:
+def test_counts_and_records_agree_after_a_walk_through_every_state(spool: Spool, views: Queries) -> None:
     ids = claim(spool, *[b"%d" % number for number in range(9)])
     spool.take("w/1.0", ids)
     spool.step("w/1.0", [], ids[:4])
@@ -500,7 +500,7 @@ def test_no_server_is_a_spool_error_that_names_no_password(tmp_path: Path) -> No
     assert "secret" not in str(error.value)
 
 
-def test_a_child_takes_no_more_octets_at_once_than_it_should_hold(spool: Spool, views: Views) -> None:
+def test_a_child_takes_no_more_octets_at_once_than_it_should_hold(spool: Spool, views: Queries) -> None:
     """Large payloads it reads when their turn comes."""
     ids = [f"mail-{number}" for number in range(400)]
     for mail_id in ids:
@@ -550,7 +550,7 @@ class TestALargePayload:
         assert [(record.payload, record.size) for record in records][:2] == [(b"", 100_002), (b"", 100_003)]
         assert records[2].size <= 100_001
 
-    def test_of_refused_recipients_is_a_copy(self, spool: Spool, views: Views, client: redis.Redis) -> None:
+    def test_of_refused_recipients_is_a_copy(self, spool: Spool, views: Queries, client: redis.Redis) -> None:
         spool.accept("m", self.LARGE)
         spool.take("w/1.0", ["m"])
         refused = Failed("recipient_refused", "550 no", 550, ("a@x.org",))
@@ -562,7 +562,7 @@ class TestALargePayload:
         spool.drop([letter.id])
         assert self.beside(client) == 1
 
-    def test_goes_back_to_its_list(self, spool: Spool, views: Views, client: redis.Redis) -> None:
+    def test_goes_back_to_its_list(self, spool: Spool, views: Queries, client: redis.Redis) -> None:
         claim(spool, b"1", self.LARGE, self.LARGE + b"2", b"3")
         client.delete("mailworker:owners")
         for _, mail_id, mail in reversed(views.waiting(dead=False)):
@@ -586,7 +586,7 @@ def test_the_same_id_within_a_day_is_one_mail_whatever_became_of_it_and_that_is_
     assert "mail 'order 7' is not accepted again: the first one" in caplog.text
 
 
-def test_a_dead_letter_of_an_earlier_day_swallows_no_mail(spool: Spool, views: Views) -> None:
+def test_a_dead_letter_of_an_earlier_day_swallows_no_mail(spool: Spool, views: Queries) -> None:
     spool.accept("order", b"old", keyed=True)
     spool.take("w/1.0", ["order"])
     spool.step("w/1.0", [("order", Failed("refused", "no"))], end=True)
@@ -616,7 +616,7 @@ def test_a_put_whose_answer_was_lost_and_whose_mail_was_sent_meanwhile_makes_no_
     keyed: bool,
     flood: bool,
     spool: Spool,
-    views: Views,
+    views: Queries,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -10,8 +10,8 @@ import kombu
 import pytest
 from kombu.transport import redis as stock
 
-from mailworker import transport
-from mailworker.transport import Connection
+from mailworker.worker import transport
+from mailworker.worker.transport import Connection
 from tests.conftest import RedisServer
 from tests.integration.certificates import CA
 

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from mailworker.server import broker, options_of, server
 from mailworker.spool import Spool, connect
-from mailworker.transport import Connection
+from mailworker.spool.server import broker, options_of, server
+from mailworker.worker.transport import Connection
 from tests.conftest import RedisServer, free_port, until
 from tests.integration.certificates import CA, FOLDER
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailworker.address import Mailbox
 from mailworker.errors import SettingsError
+from mailworker.mail.address import Mailbox
 from mailworker.settings import Settings, load
 from mailworker.smtp.relay import Security
 

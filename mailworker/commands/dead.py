@@ -1,0 +1,177 @@
+"""`mailworker dead …`: what a person does with dead letters."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .console import fail, make_queries, make_spool, one_line, one_line_errors, seconds_of
+
+if TYPE_CHECKING:
+    from ..spool import DeadLetter
+
+CHUNK = 200
+
+
+@click.group()
+def dead() -> None:
+    """Dead letters: mails that somebody must look at."""
+
+
+def _selection(command: Callable[..., None]) -> Callable[..., None]:
+    """The options by which every command here picks dead letters; together they all must hold."""
+    for option in (
+        click.argument("ids", nargs=-1),
+        click.option("--reason", help="Only this reason code."),
+        click.option("--older-than", "age", callback=_age, help="Only those dead for so long: 90s, 15m, 2h, 3d."),
+        click.option("--recipient", help="Only mail to this address."),
+    ):
+        command = option(command)
+    return command
+
+
+def _age(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    return seconds_of(value) if value else None
+
+
+def _selected(
+    ids: tuple[str, ...], reason: str | None, age: float | None, recipient: str | None, payloads: bool = False
+) -> Iterator[DeadLetter]:
+    """The letters picked. Payloads are read only where they are wanted, and of those that fit."""
+    queries = make_queries()
+    if ids:
+        found = {letter.id for letter in queries.dead_letters(ids, payloads=False)}
+        missing = sorted(set(ids) - found)
+        if missing:
+            fail(f"{missing[0]}: no such dead letter", 1)
+    now = datetime.now(UTC).timestamp()
+    for letter in queries.dead_letters(ids or None, payloads=False):
+        if reason and letter.reason != reason:
+            continue
+        if age is not None and now - letter.ended / 1000 < age:
+            continue
+        whole = queries.dead_letter(letter.id) if payloads or (recipient and not letter.recipients) else letter
+        if whole is None or (recipient and recipient.lower() not in _addresses(whole)):
+            continue
+        yield whole
+
+
+def _addresses(letter: DeadLetter) -> set[str]:
+    """Whom it would have gone to, as far as that can be read."""
+    from ..errors import Unsendable  # noqa: PLC0415
+    from ..mail.message import Limits, from_entry  # noqa: PLC0415
+
+    if letter.recipients:
+        return {address.lower() for address in json.loads(letter.recipients)}
+    try:
+        return {mailbox.address.lower() for mailbox in from_entry(letter.raw, Limits()).to}
+    except Unsendable:
+        return set()
+
+
+def as_fields(letter: DeadLetter) -> dict[str, Any]:
+    """The public shape of a dead letter: `at` is when it became one, ISO 8601 in UTC."""
+    return {
+        "id": letter.id,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "source": letter.source,
+        "attempts": letter.attempts,
+        "recipients": json.loads(letter.recipients) if letter.recipients else None,
+        "raw_base64": base64.b64encode(letter.raw).decode("ascii"),
+        "at": datetime.fromtimestamp(letter.ended / 1000, UTC).isoformat(timespec="milliseconds"),
+    }
+
+
+@dead.command("list")
+@_selection
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with the exact octets in base64.")
+@one_line_errors
+def list_letters(as_json: bool, **selection: Any) -> None:
+    """Every dead letter, oldest first, with its reason."""
+    for letter in _selected(**selection, payloads=as_json):
+        if as_json:
+            click.echo(json.dumps(as_fields(letter), ensure_ascii=False))
+        else:
+            moment = datetime.fromtimestamp(letter.ended // 1000, UTC).isoformat(" ", "seconds")
+            click.echo(f"{letter.id}  {moment}  {letter.reason:<18} {one_line(letter.detail)}")
+
+
+@dead.command()
+@click.argument("mail_id", metavar="ID")
+@one_line_errors
+def show(mail_id: str) -> None:
+    """One dead letter: what is known of it, and its exact octets, escaped."""
+    letter = next(_selected((mail_id,), None, None, None, payloads=True), None)
+    if letter is None:  # gone since a moment ago
+        fail(f"{mail_id}: no such dead letter", 1)
+    for name, value in as_fields(letter).items():
+        if name != "raw_base64":
+            click.echo(f"{name:<11} {one_line(str(value))}")
+    click.echo(f"{'raw':<11} {letter.raw[:4000]!r}")
+    if len(letter.raw) > 4000:
+        click.echo(f"{'':<11} … {len(letter.raw)} octets in all; `dead export` writes them out")
+
+
+@dead.command()
+@_selection
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@one_line_errors
+def retry(yes: bool, **selection: Any) -> None:
+    """Try dead letters again, under their ids and with their history."""
+    ids = [letter.id for letter in _selected(**selection)]
+    if _confirmed(f"Try {len(ids)} dead letters again?", len(ids), yes or len(ids) == 1):
+        click.echo(f"{_in_chunks('Retrying', ids, make_spool().retry)} go to the queue")
+
+
+@dead.command()
+@_selection
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@one_line_errors
+def drop(yes: bool, **selection: Any) -> None:
+    """Give dead letters up for good."""
+    ids = [letter.id for letter in _selected(**selection)]
+    if _confirmed(f"Drop {len(ids)} dead letters for good?", len(ids), yes):
+        click.echo(f"{_in_chunks('Dropping', ids, make_spool().drop)} dropped")
+
+
+@dead.command()
+@_selection
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
+@one_line_errors
+def export(output: Path, **selection: Any) -> None:
+    """Write dead letters to a file, one JSON object a line. They stay where they are."""
+    count = 0
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            output.chmod(0o600)  # it holds addresses and bodies
+            for letter in _selected(**selection, payloads=True):
+                file.write(json.dumps(as_fields(letter), ensure_ascii=False) + "\n")
+                count += 1
+    except OSError as error:
+        sys.exit(f"mailworker: {output}: {error.strerror}")
+    click.echo(f"{count} written to {output}")
+
+
+def _confirmed(question: str, count: int, yes: bool) -> bool:
+    if not count:
+        click.echo("no dead letter fits")
+        return False
+    return yes or click.confirm(question)
+
+
+def _in_chunks(label: str, ids: list[str], act: Callable[[list[str]], int]) -> int:
+    done = 0
+    with click.progressbar(length=len(ids), label=label, file=sys.stderr) as bar:
+        for begin in range(0, len(ids), CHUNK):
+            chunk = ids[begin : begin + CHUNK]
+            done += act(chunk)
+            bar.update(len(chunk))
+    return done

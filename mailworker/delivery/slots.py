@@ -1,0 +1,54 @@
+"""A slot: an owner's name and its warm connection, held by one task at a time.
+
+A prefork child has one slot for its life; a process with threads or greenlets as many as tasks run at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..smtp.relay import Relay
+from ..smtp.warm import WarmConnection
+from ..spool.owner import name_slot
+from .late import Watch
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slot:
+    owner: str
+    warm: WarmConnection
+    watch: Watch = dataclasses.field(default_factory=Watch)
+
+
+class Slots:
+    """The slots of this process. `worker` is the name under which its pulse is known to the spool."""
+
+    def __init__(self, worker: str, relay: Relay) -> None:
+        self.worker = worker
+        self.relay = relay
+        self._numbers = itertools.count()
+        self._free: deque[Slot] = deque()
+        self._watch = Watch()
+        self.taken: set[str] = set()
+        """The owners at work."""
+
+    @contextmanager
+    def take(self) -> Iterator[Slot]:
+        """The slot used last, or a new one where all are taken."""
+        try:
+            slot = self._free.pop()
+        except IndexError:
+            slot = Slot(name_slot(self.worker, next(self._numbers)), WarmConnection(self.relay), self._watch)
+        self.taken.add(slot.owner)
+        try:
+            yield slot
+        finally:
+            self.taken.discard(slot.owner)
+            self._free.append(slot)

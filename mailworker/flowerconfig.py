@@ -1,1 +1,0 @@
-../flowerconfig.py

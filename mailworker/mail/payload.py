@@ -1,0 +1,150 @@
+"""From the exact octets on the list to the values of a mail: which format is it, and what does it hold?
+
+PHP's `serialize()`, JSON of the same shape, igbinary and msgpack, each of them perhaps inside one more string, as
+phpredis wraps it with `OPT_SERIALIZER`, and perhaps compressed as a whole (`OPT_COMPRESSION`). Told apart by the first
+octets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..errors import Unsendable
+from . import compression, igbinary, messagepack, php
+from .php import Opaque, Value
+
+WANTED: Final = frozenset((b"to", b"subject", b"body"))
+MAX_WRAPS: Final = 3
+
+_PHP = (b"a", b"s", b"S", b"i", b"d", b"b", b"N")
+_OBJECTS = (b"O:", b"C:", b"E:")
+_PACKED = 0x80  # below it msgpack has numbers only
+_JSON_SPACE = b" \t\r\n"
+_MOST_SPACE = 1024
+
+
+class Trailing(int):
+    """How many octets followed the value and were ignored, as PHP ignores them."""
+
+
+def read(raw: bytes, limit: int) -> tuple[Mapping[bytes, Value], Trailing]:
+    """The mail's fields by name, and the count of ignored octets at the end.
+
+    What was compressed may have `limit` octets. Raises `Unsendable`; its reasons are those of `php.unserialize` and
+    `compression.expand`, and `json_syntax`, `format`, `not_a_mail`.
+    """
+    value, trailing = _outermost(raw, limit)
+    for _ in range(MAX_WRAPS):
+        if not isinstance(value, bytes):
+            break
+        value, ignored = _decode(value)
+        trailing += ignored
+    if not isinstance(value, dict):
+        raise Unsendable("not_a_mail", f"holds {_kind(value)}, not an array with to, subject and body")
+    return {key: field for key, field in value.items() if isinstance(key, bytes)}, Trailing(trailing)
+
+
+def _outermost(raw: bytes, limit: int) -> tuple[Value, int]:
+    """The entry's own value; phpredis compresses after it wrapped, and once."""
+    method = compression.method_of(raw)
+    if method is None:
+        return _decode(raw)
+    if method == "zstd":
+        return _decode(compression.expand(raw, method, limit))
+    return _perhaps_compressed(raw, method, limit)
+
+
+def _perhaps_compressed(raw: bytes, method: str, limit: int) -> tuple[Value, int]:
+    """One JSON text in some hundreds may begin as LZ4 does, and one with blanks before it as LZF does."""
+    try:
+        return _decode(raw)
+    except Unsendable:
+        if raw.startswith(igbinary.HEADS) or (method == "lzf" and not _begins(compression.lzf_head(raw))):
+            raise
+    return _decode(compression.expand(raw, method, limit))
+
+
+def _begins(head: bytes) -> bool:
+    """True where something that a mail may be begins so."""
+    return head.lstrip(_JSON_SPACE)[:1] in (b"{", b"[", b'"') or head[:1] in _PHP or _is_packed(head)
+
+
+def _is_packed(head: bytes) -> bool:
+    return head.startswith(igbinary.HEADS) or head[:1] >= bytes([_PACKED])
+
+
+def _decode(data: bytes) -> tuple[Value, int]:
+    if not data:
+        raise Unsendable("empty", "the entry has no octets")
+    head = data[:_MOST_SPACE].lstrip(_JSON_SPACE)[:1]
+    if head and head in b'{["':
+        return _json(data), 0
+    if data[:1] in _PHP or data[:2] in _OBJECTS:
+        value, end = php.unserialize(data, WANTED)
+        return value, len(data) - end
+    if data.startswith(igbinary.HEADS):
+        return igbinary.read(data), 0
+    if data[0] < _PACKED:
+        raise Unsendable("format", "neither serialize(), JSON, igbinary nor msgpack")
+    return messagepack.read(data), 0
+
+
+def _json(data: bytes) -> Value:
+    if _json_marks(data) > php.MAX_VALUES and _json_marks(_without_strings(data)) > php.MAX_VALUES:
+        raise _too_many_values()
+    try:
+        value = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except RecursionError:
+        raise Unsendable("too_deep", "JSON nested too deep") from None
+    except ValueError as error:
+        detail = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
+        raise Unsendable("json_syntax", f"not valid JSON: {detail}") from None
+    return _from_json(value, levels=2)
+
+
+def _json_marks(data: bytes) -> int:
+    """No fewer than the values in `data`, but for one."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
+def _without_strings(data: bytes) -> bytes:
+    """The JSON text between its strings, as far as it is valid: a body may hold any number of commas."""
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if data.count(b'"') > 4 * php.MAX_VALUES:
+        raise _too_many_values()
+    return b"".join(data.split(b'"')[::2])
+
+
+def _too_many_values() -> Unsendable:
+    return Unsendable("too_many_values", f"more than {php.MAX_VALUES} values in one entry")
+
+
+def _no_constant(name: str) -> Any:
+    raise Unsendable("json_syntax", f"not valid JSON: {name} is not a number there")
+
+
+def _from_json(value: Any, levels: int) -> Value:
+    if isinstance(value, str):
+        # A lone surrogate stays an invalid octet sequence: no address can hold it, no other can be meant.
+        return value.encode("utf-8", "surrogatepass")
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict):
+        return value  # type: ignore[no-any-return]  # json.loads makes nothing else but these
+    if not levels:
+        return Opaque()
+    fields: dict[php.Key, Value] = {}
+    for key, item in value.items():
+        name = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
+        if levels == 1 or name in WANTED:
+            fields[php.array_key(name)] = _from_json(item, levels - 1)
+    return fields
+
+
+def _kind(value: Value) -> str:
+    if isinstance(value, bytes):
+        return "a string"
+    return "null" if value is None else f"a value of type {type(value).__name__}"

@@ -1,0 +1,265 @@
+"""What the commands show of the spool. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+
+from .redis_errors import code, refuses
+from .spool import translated
+
+STATES: Final = ("queued", "leased", "committing", "deferred", "failed", "held")
+TOTALS: Final = ("claimed", "accepted", "sent", "deferred", "failed", "held", "in_doubt")
+
+
+PAGE: Final = 200
+_DEAD: Final = (b"failed", b"held")
+_BRIEF: Final = (b"state", b"reason", b"detail", b"queue", b"tries", b"at", b"ended", b"rcpt")
+
+SILENT_AFTER_SECONDS: Final = 10.0
+"""A worker is heard of once a second, every five where Redis fails it. Only shown: nobody is declared dead by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A mail that somebody must look at. `at` and `ended` are Unix times in ms, `source` a list's name or `delay`."""
+
+    id: str
+    reason: str
+    detail: str
+    source: str
+    attempts: int
+    raw: bytes
+    at: int
+    ended: int
+    recipients: str
+    """JSON: those it concerns, or empty for all."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Waiting:
+    """`queue` is empty for mail from new code. `reached` is true where somebody has, or may have, the mail already."""
+
+    queue: str
+    payload: bytes
+    reached: bool
+
+
+class Queries:
+    """Raises `SpoolError` when Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, queues: Sequence[str], prefix: str) -> None:
+        self.client: Any = client  # redis-py's types say bytes or str, whatever the client decodes
+        self.queues = list(queues)
+        self.prefix = prefix
+
+    def status(self) -> dict[str, Any]:
+        """The lists' lengths (None where the key is no list), with which code Redis refuses writes, mails by state,
+        totals since ever, the relay, and the pool children of each worker that is alive. `silent` are those not heard
+        of for ten seconds; `heard_seconds` is when, None where nobody can tell; `stands_seconds` is how long no mail
+        moved although some wait."""
+        try:
+            counts = self._hash("counts")
+            relay = self._hash("relay")
+            bears = self._limit()
+            pools = self._hash("pools")
+            waiting = {queue: self._length(queue) for queue in self.queues}
+            refuses = self._refuses()
+            heard, now = self._heard()
+        except redis.RedisError as error:
+            raise translated(error) from error
+        ages = {name: _age(heard.get(name), now) for name in pools}
+        return {
+            "lists": waiting,
+            "refuses": refuses,
+            "states": {state: int(counts.get(state, 0)) for state in STATES},
+            "totals": {total: int(counts.get("total:" + total, 0)) for total in TOTALS},
+            "relay": {
+                "open": "open_until" in relay,
+                "failures": int(relay.get("failures", 0)),
+                "needs_operator": relay.get("configuration") == "1",
+                "slower": relay.get("slower") == "1",
+                "last_error": relay.get("text", ""),
+                "place": relay.get("place", ""),
+                "down_seconds": _age(relay.get("since"), now),
+                "probe_seconds": _until(relay, now),
+                "connections": bears,
+            },
+            "workers": {name: int(size) for name, size in pools.items() if _alive(ages[name])},
+            "silent": {name: age for name, age in ages.items() if not _alive(age)},
+            "heard_seconds": ages,
+            "stands_seconds": _age(heard.get(" moved"), now),
+        }
+
+    def _length(self, queue: str) -> int | None:
+        """None where the key holds something else than a list."""
+        try:
+            return int(self.client.llen(queue))
+        except redis.ResponseError as error:
+            if code(error) == "WRONGTYPE":
+                return None
+            raise
+
+    def _refuses(self) -> str:
+        """The code with which Redis refuses writes now: a full, failing, lonely or read-only Redis may take no pulse,
+        so that all workers look gone. INFO says neither how many replicas are wanted nor whether a failed save is a
+        reason to refuse: where it may be one, a write that changes nothing is tried."""
+        try:
+            info = self.client.info()
+        except redis.exceptions.NoPermissionError:
+            return ""
+        found = refuses(info)
+        if found == "OOM" or not (found or "min_slaves_good_slaves" in info):
+            return found
+        try:
+            self.client.delete(self.prefix + "nothing")
+        except redis.exceptions.NoPermissionError:
+            return found
+        except redis.ResponseError as error:
+            if said := code(error):
+                return said
+            raise
+        return ""
+
+    def _limit(self) -> int:
+        """Connections that the relay bears; 0 where no limit is known, or this user of Redis may not see it."""
+        try:
+            return int(self._hash("limit").get("connections", 0))
+        except redis.exceptions.NoPermissionError:
+            return 0
+
+    def _heard(self) -> tuple[dict[str, str], float]:
+        """When each worker was last heard of, and the time by the same clock, in ms. Without the right to see that,
+        nothing and 0: an older list of users is no reason to show no status."""
+        try:
+            seconds, micros = self.client.time()
+            return self._hash("heard"), seconds * 1000 + micros / 1000
+        except redis.exceptions.NoPermissionError:
+            return {}, 0
+
+    def dead_letters(self, ids: Sequence[str] | None = None, payloads: bool = True) -> Iterator[DeadLetter]:
+        """All, oldest first, or these; read in pages as they are asked for. One that is retried or dropped meanwhile is
+        left out. Without `payloads` their `raw` is empty, which is much less to read."""
+        try:
+            if ids is None:
+                ids = [mail_id.decode() for mail_id in self.client.zrange(self.prefix + "dead", 0, -1)]
+            for begin in range(0, len(ids), PAGE):
+                yield from self._page(ids[begin : begin + PAGE], payloads)
+        except redis.RedisError as error:
+            raise translated(error) from error
+
+    def _page(self, ids: Sequence[str], payloads: bool) -> Iterator[DeadLetter]:
+        pipeline = self.client.pipeline(transaction=False)
+        for mail_id in ids:
+            pipeline.hmget(f"{self.prefix}mail:{mail_id}", *_BRIEF)
+        for mail_id, values in zip(ids, pipeline.execute(), strict=True):
+            record = {name: value for name, value in zip(_BRIEF, values, strict=True) if value is not None}
+            if record.get(b"state") in _DEAD:
+                letter = self.dead_letter(mail_id) if payloads else _letter(mail_id, record)
+                if letter is not None:
+                    yield letter
+
+    def dead_letter(self, mail_id: str) -> DeadLetter | None:
+        """None where there is no such mail, or it is not dead."""
+        try:
+            record = self._record(mail_id)
+        except redis.RedisError as error:
+            raise translated(error) from error
+        return _letter(mail_id, record) if record.get(b"state") in _DEAD else None
+
+    def waiting(self, dead: bool) -> list[tuple[int, str, Waiting]]:
+        """(sequence, id, mail) of what is queued, deferred and, if asked, dead: oldest first."""
+        try:
+            ids = self.client.zrange(self.prefix + "due", 0, -1)
+            ids += self.client.zrange(self.prefix + "dead", 0, -1) if dead else []
+            mails = [(mail_id.decode(), self._record(mail_id.decode())) for mail_id in ids]
+        except redis.RedisError as error:
+            raise translated(error) from error
+        states = (b"queued", b"deferred", b"failed", b"held")
+        return sorted(
+            (
+                _sequence(mail_id, record),
+                mail_id,
+                Waiting(_text(record, b"queue"), record[b"payload"], b"rcpt" in record or b"doubts" in record),
+            )
+            for mail_id, record in mails
+            if record.get(b"state") in states
+        )
+
+    def doubts(self) -> list[tuple[str, int, str]]:
+        """(id, when in ms, state by now or `sent`) of the mails that a relay may have twice, oldest first."""
+        try:
+            found = self.client.zrange(self.prefix + "doubts", 0, -1, withscores=True)
+            return [
+                (
+                    mail_id.decode(),
+                    int(at),
+                    (self.client.hget(f"{self.prefix}mail:{mail_id.decode()}", "state") or b"sent").decode(),
+                )
+                for mail_id, at in found
+            ]
+        except redis.RedisError as error:
+            raise translated(error) from error
+
+    def beats(self) -> dict[str, str]:
+        """Each owner's pulse: it changes while its worker is alive."""
+        try:
+            return self._hash("owners")
+        except redis.RedisError as error:
+            raise translated(error) from error
+
+    def _record(self, mail_id: str) -> dict[bytes, bytes]:
+        """The record with its payload, wherever that lies."""
+        record: dict[bytes, bytes] = self.client.hgetall(f"{self.prefix}mail:{mail_id}")
+        if b"size" in record:
+            record[b"payload"] = self.client.lindex(f"{self.prefix}payload:{mail_id}", 0) or b""
+        return record
+
+    def _hash(self, name: str) -> dict[str, str]:
+        return {
+            key.decode(): value.decode("utf-8", "replace")
+            for key, value in self.client.hgetall(self.prefix + name).items()
+        }
+
+
+def _letter(mail_id: str, record: dict[bytes, bytes]) -> DeadLetter:
+    return DeadLetter(
+        id=mail_id,
+        reason=_text(record, b"reason"),
+        detail=_text(record, b"detail"),
+        source=_text(record, b"queue") or "delay",
+        attempts=int(record.get(b"tries", 0)),
+        raw=record.get(b"payload", b""),
+        at=int(record.get(b"at", 0)),
+        ended=int(record.get(b"ended", 0)),
+        recipients=_text(record, b"rcpt"),
+    )
+
+
+def _age(at: str | None, now: float) -> float | None:
+    """Seconds between a time of Redis's clock and now. Who lives is soon heard of by a clock that was set back, too."""
+    return round(abs(now - float(at)) / 1000, 1) if at and now else None
+
+
+def _alive(age: float | None) -> bool:
+    return age is None or age <= SILENT_AFTER_SECONDS
+
+
+def _until(relay: dict[str, str], now: float) -> float | None:
+    """Seconds until the breaker lets a probe through; None where it is closed or that is not known."""
+    if "open_until" not in relay or not now:
+        return None
+    wait = min(float(relay["open_until"]) - now, float(relay.get("interval", 0)))
+    return max(0.0, round(wait / 1000, 1))
+
+
+def _sequence(mail_id: str, record: dict[bytes, bytes]) -> int:
+    """The order in which mails were accepted: in the record of new code's, in the id of the others."""
+    return int(record[b"sequence"]) if b"sequence" in record else int(mail_id[:12], 16)
+
+
+def _text(record: dict[bytes, bytes], field: bytes) -> str:
+    return record.get(field, b"").decode("utf-8", "replace")

@@ -1,0 +1,59 @@
+"""What a worker's main process does when a pool child died with a task in hand: its doorbell is answered elsewhere.
+
+Celery acknowledges the message of such a task (the alternative is a hot loop), so nobody else would know of it until
+the reconciler looks; and of a mail that was in the message alone nobody ever. Mails that the child had already taken
+are the watcher's matter.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+
+from .. import runtime
+from ..delivery import bridge
+from ..errors import SpoolError, Unsendable
+from ..mail import arguments
+
+logger = logging.getLogger(__name__)
+
+
+def wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException) -> None:
+    """Never raises: what cannot be woken now is rung for again later."""
+    if not isinstance(error, WorkerLostError | TimeLimitExceeded):
+        return
+    try:
+        _wake(name, task_id, args, kwargs)
+    except (IndexError, KeyError, TypeError, ValueError):
+        logger.warning("a message to %s that none of ours wrote ended a pool child", name)
+    except SpoolError as failure:
+        logger.warning("%s; the lost doorbell is rung again later", failure)
+
+
+def _wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    spool = runtime.spool()
+    if name == "mailworker.deliver":
+        spool.wake([mail_id for mail_id in args[0] if isinstance(mail_id, str)])
+    elif name == "mailworker.send_email":
+        mail_id = arguments.readable(task_id)
+        if args or kwargs:  # sent by name: the mail was in the message alone
+            mail_id = _spool(mail_id, args, kwargs)
+        spool.wake([mail_id])
+    elif name in arguments.CARRIERS:
+        items = kwargs["it"] if "it" in kwargs else args[1]
+        for mail_id, each in arguments.each(task_id, items, arguments.CARRIERS[name]):
+            spool.wake([_spool(mail_id, each, {})])
+    elif name == "mailworker.bridge":
+        bridge.give_back(spool, args[0] if args else "")
+
+
+def _spool(mail_id: str, args: Any, kwargs: Any) -> str:
+    """The id under which it is safe now, or was before. What is no mail becomes a dead letter when its turn comes."""
+    try:
+        payload = arguments.payload_of(arguments.email_of(args, kwargs, runtime.settings().limits))
+    except (TypeError, Unsendable):
+        payload = arguments.as_they_came(args, kwargs)
+    return runtime.spool().accept(mail_id, payload, keyed=True).id

@@ -1,0 +1,72 @@
+"""What a worker says when it starts: what it drains, through which relay, as whom. Once, not by each child."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from importlib.metadata import version
+from typing import Final
+
+from ..settings import Settings
+from ..smtp.relay import Relay, Security
+from ..smtp.tls import unusual
+
+logger = logging.getLogger(__name__)
+
+_SCHEMES: Final = {Security.CLEAR: "smtp", Security.STARTTLS: "smtp+starttls", Security.TLS: "smtps"}
+
+
+def greet(settings: Settings, hands: str) -> None:
+    """Logs the line and what looks forgotten. `hands` says how many mails go at once, as `5 pool children`."""
+    # Celery's default level is WARNING: an operator who asked for no more sees the line all the same.
+    logger.log(
+        logging.INFO if logger.isEnabledFor(logging.INFO) else logging.WARNING, "%s", introduction(settings, hands)
+    )
+    for warning in warnings(settings):
+        logger.warning("%s", warning)
+
+
+def introduction(settings: Settings, hands: str) -> str:
+    """One line, without a password."""
+    relay = settings.relay
+    login = f" with the login of {relay.user}" if relay.user else ""
+    sender = settings.mail_from
+    who = f"{sender.name.decode('utf-8')} <{sender.address}>" if sender.name else sender.address
+    return (
+        f"mailworker {version('mailworker')} drains {', '.join(settings.legacy_queues)} and new code's mail "
+        f"from {masked(settings.redis_url.get_secret_value())} (keys {settings.spool_prefix}*) through "
+        f"{_SCHEMES[relay.security]}://{relay.place}{login} as {who}, with {hands}"
+    )
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What an operator most likely forgot, each with the setting that mends it."""
+    found = []
+    relay = settings.relay
+    if "smtp_url" not in settings.model_fields_set:
+        found.append(f"MAILWORKER_SMTP_URL is not set: mail goes to {relay.place}")
+    if unusual(relay):
+        found.append(f"MAILWORKER_SMTP_URL: {unusual(relay)}")
+    if not settings.has_sender:
+        found.append(f"nobody said who sends, and {settings.mail_from.address} is refused by most: set MAILWORKER_FROM")
+    if relay.user and relay.security is Security.CLEAR and not _is_loopback(relay):
+        found.append(
+            f"MAILWORKER_SMTP_URL: smtp:// shows the password to everybody on the way to {relay.place}: "
+            "write smtp+starttls:// or smtps://"
+        )
+    return found
+
+
+def masked(url: str) -> str:
+    """The URL without user, password and options: the last @ ends the login, whatever stands in a password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+def _is_loopback(relay: Relay) -> bool:
+    if relay.host == "localhost" or relay.host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(relay.host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,60 @@
+"""A batch ends with its outcomes written, or with the end of a stop that Redis holds up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailworker.delivery import batch
+from mailworker.delivery.batch import Batch, Office
+from mailworker.delivery.retry import Policy
+from mailworker.errors import SpoolError
+from mailworker.mail.address import Mailbox
+from mailworker.mail.message import Limits
+from mailworker.spool import Record, Taken
+
+
+class Away:
+    """A spool whose Redis comes back after so many calls."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+        self.settled: list[Any] = []
+
+    def step(self, _: str, settle: Any, *__: Any) -> list[str]:
+        self.left -= 1
+        if self.left >= 0:
+            raise SpoolError("Redis: away")
+        self.settled += [mail_id for mail_id, _ in settle]
+        return []
+
+    def part_of(self, mail_id: str) -> str:
+        return mail_id
+
+
+@pytest.mark.parametrize(
+    ("stopping", "hurried", "seconds", "calls", "written"),
+    [
+        (False, False, 0.0, 3, ["m"]),  # nobody stops: it waits for Redis however long that takes
+        (True, False, 9.0, 3, ["m"]),
+        (True, False, 0.0, 3, []),
+        (True, True, 9.0, 3, []),
+        (True, True, 9.0, 0, ["m"]),  # Redis is there
+    ],
+)
+def test_a_stop_waits_for_redis_for_a_time_and_not_for_ever(
+    stopping: bool, hurried: bool, seconds: float, calls: int, written: list[str],
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(batch, "STOP_SECONDS", seconds)
+    monkeypatch.setattr(batch.time, "sleep", lambda _: None)
+    spool: Any = Away(calls)
+    office = Office(
+        spool, Mailbox("site@example.com"), Limits(), Policy(), hold_in_doubt=False, seconds=60,
+        stopping=lambda: stopping, hurried=lambda: hurried,
+    )  # fmt: skip
+    record = Record("m", b"{}", 2, 0, 0, None, 0, "m")
+    Batch(office, "w/1.0", Taken([record], None, False, 0, False)).end(blame=False)
+    assert spool.settled == written
+    assert ("Redis took no outcomes of 1 mails" in caplog.text) is (not written)
