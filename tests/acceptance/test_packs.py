@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..conftest import Inbox, RedisServer, Workers, until
-from ..unit.test_packs import golden
+from ..unit.mail.test_packs import golden
 
 NAMES = [
     "lzf-of-none-text-long", "lzf-of-igbinary-array-long", "zstd-of-php-array-short", "zstd-of-msgpack-array-huge",
