@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import OutOfStep, SmtpError
+from .complaints import blames_the_group, refuses_the_command
 from .connection import LARGE, Connection
-from .kinds import blames_the_group, lost_the_thread
 from .proof import prove
 from .replies import Reply
 from .transaction import (
@@ -106,7 +106,7 @@ class _Stream:
             return
         connection.expect_silence("message")
         if self.unsure is not None and not connection.clean:
-            connection.kinds.check("RSET", connection.command("RSET", "MAIL"))
+            connection.wording.check("RSET", connection.command("RSET", "MAIL"))
             connection.clean = True
 
     def _run(self) -> None:
@@ -261,7 +261,7 @@ class _Stream:
     def _not_taken(self, sent: Sent, final: Reply, over: bool) -> None:
         connection = self.connection
         opening = Opening(sent.opening or final, sent.recipients)
-        if not over and opening.accepted and lost_the_thread(final):
+        if not over and opening.accepted and refuses_the_command(final):
             raise OutOfStep("message", 0, f"the relay is out of step: {final.code}")
         self.under_way.popleft()
         if self._lost(opening, final):
@@ -296,25 +296,25 @@ class _Stream:
 
     def _is_new(self, final: Reply) -> bool:
         """True for a yes in words that this relay has not used before. Raises `OutOfStep` for those of another step."""
-        kinds = self.connection.kinds
-        if kinds.usual("message", final):
+        wording = self.connection.wording
+        if wording.usual("message", final):
             return False
-        new = kinds.check("message", final)
-        if kinds.alike("RCPT", "message"):
+        new = wording.check("message", final)
+        if wording.alike("RCPT", "message"):
             self.connection.mistrusted.add("CHUNKING")  # one reply too many would not be noticed
         return new
 
     def _replies(self, sent: Sent) -> tuple[bool, Reply]:
         """True where RCPT got the last word (421) and the content none, and that or the reply to the content."""
-        connection, kinds = self.connection, self.connection.kinds
+        connection, wording = self.connection, self.connection.wording
         if not sent.asked:
             if sent.reset:
-                kinds.check("RSET", read_reset(connection))
+                wording.check("RSET", read_reset(connection))
             sent.opening = read_mail(connection)
-            kinds.check("MAIL", sent.opening)
+            wording.check("MAIL", sent.opening)
             sent.recipients = read_recipients(connection, len(sent.mail.envelope.recipients))
             for reply in sent.recipients:
-                kinds.check("RCPT", reply)
+                wording.check("RCPT", reply)
             if connection.good_bye:
                 return True, sent.recipients[-1]
         return False, read_final(connection)

@@ -19,10 +19,10 @@ from typing import Final
 from ..errors import OutOfStep, SmtpError
 from .auth import Ended, Round, log_in
 from .dial import dial
-from .kinds import Kinds
 from .relay import Relay, Security
 from .replies import Reply, ReplyReader
 from .tls import is_tls, names, other, refused_later, secure, unusual
+from .wording import Wording
 
 LARGE: Final = 64 * 1024
 """Octets above which joining for the sake of one segment costs more than it saves."""
@@ -62,7 +62,7 @@ class Connection:
         """The same, where it may as well have been something else: the next connection goes without."""
         self.proven: set[str] = set()
         """Groups of commands of which the relay has shown that it reads them, by what they begin with."""
-        self.kinds = Kinds()
+        self.wording = Wording()
         self.patience = relay.deadlines.reply
         """Seconds for the reply to a command."""
         self.pace = 0.0

@@ -13,8 +13,8 @@ from typing import Final
 
 from ..envelope import Envelope
 from ..errors import OutOfStep, SmtpError
+from .complaints import blames_the_group, refuses_the_command, says_pipelining
 from .connection import LARGE, Connection
-from .kinds import blames_the_group, lost_the_thread, says_pipelining
 from .replies import Reply
 from .transaction import (
     HASTY,
@@ -316,7 +316,7 @@ class _OneByOne:
                 self._write_ahead(parts)
                 size = len(parts[-1])
             final = _write_content(connection, [*parts, _group(lines)] if following else parts, size)
-            if lost_the_thread(final) and not says_pipelining(final.text):
+            if refuses_the_command(final) and not says_pipelining(final.text):
                 raise OutOfStep("message", 0, f"the relay is out of step: {final.code}")
         except BaseException as error:
             if connection.written < size:

@@ -11,8 +11,8 @@ import time
 from typing import Final
 
 from ..errors import OutOfStep, SmtpError
+from .complaints import blames_the_group, says_pipelining
 from .connection import Connection
-from .kinds import blames_the_group, says_pipelining
 from .replies import Reply
 from .transaction import HASTY, Opening, ask, patience, read_mail, read_recipients
 
@@ -82,7 +82,7 @@ def _together(connection: Connection, lines: list[str], count: int) -> Opening |
         return None
     connection.expect_silence("RCPT")
     for step, reply in (("RSET", reset), ("MAIL", mail), *(("RCPT", one) for one in recipients)):
-        connection.kinds.learn(step, reply)
+        connection.wording.learn(step, reply)
     return opening
 
 

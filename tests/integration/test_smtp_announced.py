@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from mailworker.smtp.kinds import lost_the_thread, says_pipelining
+from mailworker.smtp.complaints import refuses_the_command, says_pipelining
 from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.warm import WarmConnection
@@ -316,4 +316,4 @@ def test_what_a_complaint_about_pipelining_looks_like(text: str, expected: bool)
     ],
 )
 def test_a_refusal_of_a_command_is_none_of_the_mail(code: int, text: str, expected: bool) -> None:
-    assert lost_the_thread(Reply(code, text)) is expected
+    assert refuses_the_command(Reply(code, text)) is expected

@@ -1,4 +1,4 @@
-"""Which command a reply answers, as far as its words tell: 250 is the answer to nearly everything.
+"""How a relay words its replies, which tells what a reply answers: 250 is the answer to nearly everything.
 
 With BDAT all replies to a stream of mails may be 250, so that one too many shifts all that follow, and a mail that was
 refused counts as sent. But relays say different things to MAIL, RCPT and a message (`2.1.0 Ok`, `2.1.5 Ok`,
@@ -19,15 +19,9 @@ MOST: Final = 100
 """Ways to say yes to one command that are kept."""
 
 _CHANGING = re.compile(r"\S*[\d@<>=\[\]]\S*")
-_PIPELINING = re.compile(
-    r"pipelin|synchroni[sz]|out of (sequence|order)|must wait|not wait|without waiting|unexpected (data|input)"
-    r"|(data|input) (received|sent) (before|ahead|too)|too (early|fast)|talk(ing|ed|s)? (too soon|before|first)",
-    re.IGNORECASE,
-)
-_COMMAND = re.compile(r"command|recogni[sz]|implement|sequence|order", re.IGNORECASE)
 
 
-class Kinds:
+class Wording:
     """What the relay has said to each step, with everything that changes from mail to mail left out."""
 
     def __init__(self) -> None:
@@ -72,17 +66,3 @@ def _words(reply: Reply) -> str:
     return f"{code if re.fullmatch('2[.][0-9]+[.][0-9]+', code) else _CHANGING.sub('#', code)} " + _CHANGING.sub(
         "#", text[:200]
     )
-
-
-def says_pipelining(text: str) -> bool:
-    """True where a relay complains that commands came together, which it announced to bear."""
-    return _PIPELINING.search(text) is not None
-
-
-def blames_the_group(reply: Reply) -> bool:
-    return not reply.positive and not reply.intermediate and says_pipelining(reply.text)
-
-
-def lost_the_thread(reply: Reply) -> bool:
-    """True for a refusal that is about the order or the name of a command: it says nothing of a mail."""
-    return reply.code == 503 or (reply.code in (500, 501, 502, 504) and _COMMAND.search(reply.text) is not None)
