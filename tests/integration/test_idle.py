@@ -79,10 +79,10 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
-def send(line: WarmConnection, prefix: str) -> tuple[Journal, float]:
+def send(warm: WarmConnection, prefix: str) -> tuple[Journal, float]:
     journal = Journal(mails(2, prefix))
     begun = time.monotonic()
-    connection = line.get()
+    connection = warm.get()
     session.send(connection, journal)
     connection.used_at = time.monotonic()
     return journal, time.monotonic() - begun
@@ -92,36 +92,36 @@ def send(line: WarmConnection, prefix: str) -> tuple[Journal, float]:
 def test_a_mail_does_not_wait_for_a_connection_that_was_forgotten() -> None:
     with SmtpServer() as server:
         middle = Middle(server.port)
-        line = WarmConnection(relay_of(server, port=middle.port))
-        send(line, "a")
+        warm = WarmConnection(relay_of(server, port=middle.port))
+        send(warm, "a")
         middle.forget()
-        journal, seconds = send(line, "b")
+        journal, seconds = send(warm, "b")
         assert seconds < 1
         assert journal.codes == {"b0": 250, "b1": 250}
         assert journal.in_doubt == []
         assert ids(server) == ["a0", "a1", "b0", "b1"]
-        assert line.get().relay.mails == line.relay.mails  # and learns nothing wrong of the relay
-        line.drop()
+        assert warm.get().relay.mails == warm.relay.mails  # and learns nothing wrong of the relay
+        warm.drop()
         middle.close()
 
 
 @pytest.mark.usefixtures("idle")
 def test_a_connection_that_answers_is_used_again() -> None:
     with SmtpServer() as server:
-        line = WarmConnection(relay_of(server))
+        warm = WarmConnection(relay_of(server))
         for name in "abc":
-            send(line, name)
+            send(warm, name)
         assert server.connections == 1
-        line.drop()
+        warm.drop()
 
 
 def test_a_busy_connection_is_not_asked() -> None:
     with SmtpServer() as server:
-        line = WarmConnection(relay_of(server))
+        warm = WarmConnection(relay_of(server))
         for name in "abc":
-            send(line, name)
+            send(warm, name)
         assert server.commands().count("NOOP") == 1  # the proof's
-        line.drop()
+        warm.drop()
 
 
 @pytest.mark.usefixtures("idle")
@@ -132,11 +132,11 @@ def test_a_slow_relay_is_waited_for_as_it_is_used_to(monkeypatch: pytest.MonkeyP
         time.sleep(0.2)
 
     with SmtpServer({"EHLO": slow, "NOOP": slow}) as server:
-        line = WarmConnection(relay_of(server))
+        warm = WarmConnection(relay_of(server))
         for name in "ab":
-            send(line, name)
+            send(warm, name)
         assert server.connections == 1
-        line.drop()
+        warm.drop()
 
 
 def test_a_mail_does_not_wait_for_a_connection_to_redis_that_was_forgotten(
@@ -163,10 +163,10 @@ def test_keep_alives_are_in_time(redis_server: RedisServer) -> None:
     caller("PING")
     sock = caller._kept[0]._sock
     with SmtpServer() as server:
-        line = WarmConnection(relay_of(server))
-        for one in (sock, line.get().sock):
+        warm = WarmConnection(relay_of(server))
+        for one in (sock, warm.get().sock):
             assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 20
             assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) <= 5
-        line.drop()
+        warm.drop()
     assert warm_module.LESSON_HOLDS > warm_module.SUSPICION_HOLDS

@@ -121,9 +121,9 @@ def test_its_limit_on_errors_ends_sessions_and_loses_nothing(strict_postfix: Pos
     """One bad mail in two: every fourth mail or so it says 421 and closes."""
     prefix = f"strict{len(str(values))}-"
     todo = [mail(f"{prefix}{n}", *(["never@example.com"] * (n % 4) or ["a@example.com"])) for n in range(80)]
-    line, journal, lost = WarmConnection(relay(strict_postfix, **values)), Journal(todo), 0
+    warm, journal, lost = WarmConnection(relay(strict_postfix, **values)), Journal(todo), 0
     while journal.todo:
-        connection = line.get()
+        connection = warm.get()
         try:
             session.send(connection, journal)
         except SmtpError as error:
@@ -131,8 +131,8 @@ def test_its_limit_on_errors_ends_sessions_and_loses_nothing(strict_postfix: Pos
             lost += 1
         assert journal.handed_out == {}
         if connection.broken:
-            line.drop()
-    line.drop()
+            warm.drop()
+    warm.drop()
     good = [f"{prefix}{n}" for n in range(80) if n % 4 == 0]
     assert 0 < lost <= 40
     assert [name for name, code in journal.codes.items() if code == 250] == good

@@ -74,13 +74,13 @@ ALL = WAYS | CLOSING | SILENT
 def delivered(server: SmtpServer, journal: Journal, connections: int = 4, **values: object) -> WarmConnection:
     """Nothing lost, doubled, dead or in doubt, over few connections and without an error."""
     names = [item.id for item in journal.todo]
-    line = WarmConnection(relay_of(server, deadlines=QUICK, **values))
-    assert run(line, journal) == 0
+    warm = WarmConnection(relay_of(server, deadlines=QUICK, **values))
+    assert run(warm, journal) == 0
     assert sorted(ids(server)) == sorted(names)
     assert set(journal.codes.values()) == {250}
     assert (journal.in_doubt, journal.blamed) == ([], [])
     assert server.connections <= connections
-    return line
+    return warm
 
 
 @BOTH
@@ -90,12 +90,12 @@ def test_a_relay_that_does_not_bear_pipelining_is_asked_step_by_step_at_once(
     extensions: tuple[str, ...], step: str, way: str
 ) -> None:
     with SmtpServer({step: together(ALL[way])}, extensions=extensions) as server:
-        line = delivered(server, Journal(mails(4)))
+        warm = delivered(server, Journal(mails(4)))
         before = server.connections
-        line.drop()
-        assert run(line, Journal(mails(3, "n"))) == 0
+        warm.drop()
+        assert run(warm, Journal(mails(3, "n"))) == 0
         assert server.connections <= before + 1  # what was learnt holds
-        line.drop()
+        warm.drop()
 
 
 @BOTH
@@ -106,10 +106,10 @@ def test_the_same_where_it_refuses_reset_or_data(extensions: tuple[str, ...], wa
     script = {"RCPT": where("never", answer(550)), "DATA": _once_a_group(fault)}
     script |= dict.fromkeys(["RSET", "chunk RSET"], together(fault))
     with SmtpServer(script, extensions=extensions) as server:
-        line = WarmConnection(relay_of(server, deadlines=QUICK))
+        warm = WarmConnection(relay_of(server, deadlines=QUICK))
         journal = Journal([mail("x", "never@test"), *mails(3)])
-        assert run(line, journal) == 0
-        line.drop()
+        assert run(warm, journal) == 0
+        warm.drop()
         assert ids(server) == ["m0", "m1", "m2"]
     assert journal.codes == {"x": 550, "m0": 250, "m1": 250, "m2": 250}
 
@@ -136,37 +136,37 @@ def test_a_slow_relay_without_pipelining_gets_all_the_time_it_wants() -> None:
 
     script = {"RCPT": together(deaf), "MAIL": slow, "DATA": slow}
     with SmtpServer(script, extensions=PIPELINED) as server:
-        line = WarmConnection(relay_of(server))
-        assert run(line, Journal(mails(2))) == 0
-        line.drop()
+        warm = WarmConnection(relay_of(server))
+        assert run(warm, Journal(mails(2))) == 0
+        warm.drop()
         assert ids(server) == ["m0", "m1"]
 
 
 def test_a_recipient_who_is_refused_alone_too_is_refused_and_pipelining_stays() -> None:
     for extensions in (STREAMING, PIPELINED):
         with SmtpServer({"RCPT": where("never", answer(554))}, extensions=extensions) as server:
-            line = WarmConnection(relay_of(server))
+            warm = WarmConnection(relay_of(server))
             journal = Journal([mail("x", "never@test"), mail("y", "never@test"), *mails(3)])
-            assert run(line, journal) == 0
-            assert line.get().pipelining
-            line.drop()
+            assert run(warm, journal) == 0
+            assert warm.get().pipelining
+            warm.drop()
             assert server.connections == 1
         assert journal.codes == {"x": 554, "y": 554, "m0": 250, "m1": 250, "m2": 250}
 
 
 def test_pipelining_is_tried_again_soon_where_nobody_said_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mailworker.smtp import warm
+    from mailworker.smtp import warm as warm_module
 
     ahead = [0.0]
-    monkeypatch.setattr(warm.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
+    monkeypatch.setattr(warm_module.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
     with SmtpServer({"MAIL": at(1, behave.close)}) as server:
-        line = WarmConnection(relay_of(server))
-        assert run(line, Journal(mails(2))) == 0
-        assert not line.get().pipelining
-        ahead[0] = warm.SUSPICION_HOLDS + 1
-        line.drop()
-        assert line.get().chunking
-        line.drop()
+        warm = WarmConnection(relay_of(server))
+        assert run(warm, Journal(mails(2))) == 0
+        assert not warm.get().pipelining
+        ahead[0] = warm_module.SUSPICION_HOLDS + 1
+        warm.drop()
+        assert warm.get().chunking
+        warm.drop()
 
 
 # BDAT.
@@ -194,11 +194,11 @@ def test_nor_where_the_relay_leaves_the_chunk_of_a_refused_bdat_unread() -> None
 
     script = {"RCPT": where("never", answer(550)), "BDAT": refuse, "chunk": refuse}
     with SmtpServer(script) as server:
-        line = WarmConnection(relay_of(server))
+        warm = WarmConnection(relay_of(server))
         todo = [mail("a"), mail("evil", "never@test", data=EVIL), mail("b")]
         journal = Journal(todo)
-        assert run(line, journal) == 0
-        line.drop()
+        assert run(warm, journal) == 0
+        warm.drop()
         assert ids(server) == ["a", "b"]
         assert not any("evil@test" in line or "victim" in line for line in server.commands())
     assert journal.codes == {"a": 250, "evil": 550, "b": 250}
@@ -219,11 +219,11 @@ def test_a_relay_that_makes_wait_whom_it_refuses_gets_data(monkeypatch: pytest.M
         time.sleep(0.25)
 
     with SmtpServer({"chunk": tarpit}) as server:
-        line = WarmConnection(relay_of(server))
-        assert run(line, Journal(mails(3))) == 0
-        line.drop()
-        assert run(line, Journal(mails(3, "n"))) == 0
-        line.drop()
+        warm = WarmConnection(relay_of(server))
+        assert run(warm, Journal(mails(3))) == 0
+        warm.drop()
+        assert run(warm, Journal(mails(3, "n"))) == 0
+        warm.drop()
         assert [one.way for one in server.mails] == ["DATA"] * 6
         assert server.commands().count("BDAT 6") == 1
 
@@ -231,9 +231,9 @@ def test_a_relay_that_makes_wait_whom_it_refuses_gets_data(monkeypatch: pytest.M
 def test_each_connection_proves_it_anew() -> None:
     with SmtpServer() as server:
         for _ in range(2):
-            line = WarmConnection(relay_of(server))
-            run(line, Journal(mails(2)))
-            line.drop()
+            warm = WarmConnection(relay_of(server))
+            run(warm, Journal(mails(2)))
+            warm.drop()
         assert [line for line in server.commands() if line.startswith("BDAT 6")] == ["BDAT 6"] * 2
 
 
@@ -245,11 +245,11 @@ def test_a_mail_with_many_recipients_is_not_sent_before_they_are_answered() -> N
         return None if len(session.recipients) < 30 else b"452 too many\r\n"
 
     with SmtpServer({"RCPT": too_many}) as server:
-        line = WarmConnection(relay_of(server))
+        warm = WarmConnection(relay_of(server))
         journal = Journal([*mails(2), mail("many", *(f"r{n}@test" for n in range(40))), *mails(2, "n")])
         server.script["content"] = lambda session, way: contents.append(len(session.recipients))  # type: ignore[func-returns-value]
-        run(line, journal)
-        line.drop()
+        run(warm, journal)
+        warm.drop()
         assert ids(server) == ["m0", "m1", "many", "n0", "n1"]
     lines = server.commands()
     assert lines.count("RSET") >= 1
@@ -263,11 +263,11 @@ def test_a_relay_that_says_the_same_to_everything_gets_data() -> None:
     with SmtpServer(
         {"MAIL": _after(same), "RCPT": _after(same), "accepted": same, "RSET": same, "chunk RSET": same}
     ) as server:
-        line = WarmConnection(relay_of(server))
-        run(line, Journal(mails(10)))
-        assert not line.get().chunking
-        assert line.get().pipelining
-        line.drop()
+        warm = WarmConnection(relay_of(server))
+        run(warm, Journal(mails(10)))
+        assert not warm.get().chunking
+        assert warm.get().pipelining
+        warm.drop()
         assert server.mails[-1].way == "DATA"
         assert len(ids(server)) == 10
 

@@ -50,21 +50,21 @@ def before(octets: bytes) -> Misbehaviour:
 
 
 def through(server: SmtpServer, names: list[str], window: int = 4) -> Journal:
-    """All mails over one line, as a delivery does it; what is in doubt stays out."""
+    """All mails over one warm connection, as a delivery does it; what is in doubt stays out."""
     journal = Journal([mail(name) for name in names], window=1000)
-    line = WarmConnection(relay_of(server, deadlines=SHORT, window=window))
+    warm = WarmConnection(relay_of(server, deadlines=SHORT, window=window))
     for _ in range(30):
         if not journal.todo:
             break
         try:
-            connection = line.get()
+            connection = warm.get()
             session.send(connection, journal)
         except SmtpError:
             doubtful = set(journal.committed)
             for item in [one for name, one in journal.handed_out.items() if name not in doubtful]:
                 del journal.handed_out[item.id]
                 journal.todo.append(item)
-        line.drop()
+        warm.drop()
     return journal
 
 
@@ -198,12 +198,12 @@ def test_a_good_bye_in_the_middle_after_which_the_relay_stays_is_not_believed(
 
 def test_a_line_asks_step_by_step_after_a_reply_too_many() -> None:
     with SmtpServer({"MAIL": at(3, before(b"250 2.0.0 Ok\r\n"))}) as server:
-        line = WarmConnection(relay_of(server))
+        warm = WarmConnection(relay_of(server))
         with pytest.raises(OutOfStep):
-            session.send(line.get(), Journal(mails(6)))
-        line.drop()
-        assert not line.get().pipelining
-        line.drop()
+            session.send(warm.get(), Journal(mails(6)))
+        warm.drop()
+        assert not warm.get().pipelining
+        warm.drop()
 
 
 # In doubt means that the end of the message left.

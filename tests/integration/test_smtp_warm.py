@@ -1,4 +1,4 @@
-"""The warm line of a slot: what it learns from a relay, and for how long; and sending without the spool."""
+"""The warm connection of a slot: what it learns from a relay, and for how long; and sending without the spool."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .smtp_server import Session, SmtpServer, after_mails, answer, at, good_bye,
 from .test_smtp_session import ids
 
 
-def run(line: WarmConnection, journal: Journal) -> int:
+def run(warm: WarmConnection, journal: Journal) -> int:
     """Sends it all as a delivery does. Returns how many connections were lost on the way."""
     lost = 0
     while journal.todo:
-        connection = line.get()
+        connection = warm.get()
         try:
             session.send(connection, journal)
         except SmtpError:
@@ -35,14 +35,14 @@ def run(line: WarmConnection, journal: Journal) -> int:
             journal.committed.clear()
         finally:
             if connection.broken:
-                line.drop()
+                warm.drop()
         assert lost < 10
     return lost
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the line's clock adds to the real one."""
+    """What the connection's clock adds to the real one."""
     ahead = [0.0]
     monkeypatch.setattr(warm_module.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
     return ahead
@@ -51,40 +51,40 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.mark.parametrize("way", [good_bye, behave.close], ids=["421", "close"])
 def test_a_relay_that_closes_after_some_mails_is_closed_in_time_from_then_on(way: behave.Misbehaviour) -> None:
     with SmtpServer({"MAIL": after_mails(5, way)}) as server:
-        line = WarmConnection(relay_of(server))
-        assert run(line, Journal(mails(9))) == 1
-        assert run(line, Journal(mails(20, "n"))) == 0
-        line.drop()
+        warm = WarmConnection(relay_of(server))
+        assert run(warm, Journal(mails(9))) == 1
+        assert run(warm, Journal(mails(20, "n"))) == 0
+        warm.drop()
         assert [one.accepted for one in server.sessions] == [5, 4 + 1, 5, 5, 5, 4]
         assert len(set(ids(server))) == 29
 
 
 def test_what_was_learnt_is_forgotten_after_a_while(clock: list[float]) -> None:
     with SmtpServer({"MAIL": at(3, good_bye)}) as server:  # a restart, once
-        line = WarmConnection(relay_of(server))
-        run(line, Journal(mails(10)))
-        assert line.get().relay.mails == 2
+        warm = WarmConnection(relay_of(server))
+        run(warm, Journal(mails(10)))
+        assert warm.get().relay.mails == 2
         clock[0] = warm_module.LESSON_HOLDS + 1
-        line.drop()
-        assert line.get().relay.mails == Relay("", 0).mails
-        line.drop()
+        warm.drop()
+        assert warm.get().relay.mails == Relay("", 0).mails
+        warm.drop()
 
 
 def test_a_relay_that_hangs_teaches_nothing_about_how_many_mails_it_takes() -> None:
     with SmtpServer({"accepted": at(3, behave.hang)}) as server:
-        line = WarmConnection(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
-        run(line, Journal(mails(4)))
-        assert line.get().relay.mails == Relay("", 0).mails
-        line.drop()
+        warm = WarmConnection(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
+        run(warm, Journal(mails(4)))
+        assert warm.get().relay.mails == Relay("", 0).mails
+        warm.drop()
 
 
 @pytest.mark.parametrize("code", [500, 502, 503])
 def test_a_relay_that_does_not_know_bdat_gets_data(code: int) -> None:
     with SmtpServer({"BDAT": answer(code), "chunk": answer(code)}) as server:
-        line = WarmConnection(relay_of(server))
-        assert run(line, Journal(mails(5))) == 0
-        assert run(line, Journal(mails(5, "n"))) == 0
-        line.drop()
+        warm = WarmConnection(relay_of(server))
+        assert run(warm, Journal(mails(5))) == 0
+        assert run(warm, Journal(mails(5, "n"))) == 0
+        warm.drop()
         assert {one.way for one in server.mails} == {"DATA"}
         assert (len(ids(server)), server.connections) == (10, 2)
 
@@ -94,22 +94,22 @@ def test_a_relay_that_loses_what_is_pipelined_is_asked_step_by_step() -> None:
         session._input.clear()
 
     with SmtpServer({"MAIL": lose}) as server:
-        line = WarmConnection(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
-        assert run(line, Journal(mails(5))) == 0
-        line.drop()
+        warm = WarmConnection(relay_of(server, deadlines=Deadlines(5, 0.3, 0.3)))
+        assert run(warm, Journal(mails(5))) == 0
+        warm.drop()
         assert (ids(server), server.connections) == (["m0", "m1", "m2", "m3", "m4"], 2)
 
 
 def test_a_line_is_kept_while_it_is_good_and_opened_anew_when_the_relay_closed_it() -> None:
     with SmtpServer() as server:
-        line = WarmConnection(relay_of(server))
-        run(line, Journal(mails(3)))
-        assert line.get() is line.get()
+        warm = WarmConnection(relay_of(server))
+        run(warm, Journal(mails(3)))
+        assert warm.get() is warm.get()
         server.sessions[0].end()
         until(lambda: server.sessions[0].sock.fileno() == -1)
-        assert run(line, Journal(mails(3, "n"))) == 0
+        assert run(warm, Journal(mails(3, "n"))) == 0
         assert server.connections == 2
-        line.drop()
+        warm.drop()
 
 
 # Without the spool.
