@@ -13,14 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-import click
-from click.core import ParameterSource
-
 from .. import runtime
 from ..errors import SettingsError
-from ..findings import SETTINGS
+from . import command_line
 from .guest import Guest
-from .names import names, redis_keys
+from .names import SEND_EMAIL, names, redis_keys
 
 REQUIRED = {
     "task_acks_late": True,
@@ -31,7 +28,6 @@ REQUIRED = {
 }
 """What the promises rest on; a site's own celeryconfig.py must not change these."""
 
-SEND_EMAIL: Final = "mailworker.send_email"
 CANVAS_TASKS: Final = ("celery.map", "celery.starmap", "celery.chunks", "celery.group", "celery.chain", "celery.chord")
 _POSITIONAL: Final = ("countdown", "eta", "task_id")
 _PACKAGED: Final = Path(__file__).with_name("celeryconfig.py")
@@ -46,13 +42,9 @@ class Application(Guest):
     @property
     def user_options(self) -> Any:
         """Celery's command line asks for it once it has chosen this app, under whatever name a site gave it."""
-        context = click.get_current_context(silent=True)
-        if context is not None:
-            try:
-                _start(self, context)
-            except SettingsError as error:
-                click.echo(f"mailworker: {error}", err=True)
-                sys.exit(SETTINGS)
+        if command_line.is_running():
+            with command_line.one_line_errors():
+                _start(self)
         return self._user_options
 
     @user_options.setter
@@ -71,8 +63,7 @@ class Application(Guest):
 
 def create_app() -> Guest:
     """Raises `SettingsError`; on the command line that ends the command with its one line."""
-    context = click.get_current_context(silent=True)
-    try:
+    with command_line.one_line_errors():
         app = Application(
             "mailworker",
             _put_the_site_on_top,
@@ -84,29 +75,18 @@ def create_app() -> Guest:
         app.conf.update(names(runtime.settings().spool_prefix))
         _complete(app)
         app.steps["worker"].update(("mailworker.worker.process:Prepared", "mailworker.worker.watcher:Watcher"))
-        if context is not None and _is_ours(context):
-            _start(app, context)
-    except SettingsError as error:
-        if context is None:
-            raise
-        click.echo(f"mailworker: {error}", err=True)
-        sys.exit(SETTINGS)
+        if command_line.is_running() and command_line.chose_mailworker():
+            _start(app)
     return app
 
 
-def _is_ours(context: click.Context) -> bool:
-    """`celery -A mailworker …`, and not a host's command that imports us."""
-    chosen = context.find_root().params.get("app")
-    return isinstance(chosen, str) and chosen.partition(":")[0].partition(".")[0] == __package__
-
-
-def _start(app: Application, context: click.Context) -> None:
+def _start(app: Application) -> None:
+    """Once, when a command of ours begins: the site's own file, and what that command needs."""
     if app._started:
         return
     app._started = True
-    root = context.find_root()
-    if root.get_parameter_source("broker") is ParameterSource.COMMANDLINE:  # and not BROKER_URL, which is a host's
-        app.conf.broker_url = root.params["broker"]
+    if (broker := command_line.broker()) is not None:
+        app.conf.broker_url = broker
     app.configure()
     if "flower.command" in sys.modules:  # on Celery's command line, which loads it
         from . import flower  # noqa: PLC0415 - nobody else needs it

@@ -17,6 +17,7 @@ from .. import runtime
 from ..delivery import bridge
 from ..errors import SpoolError, Unsendable
 from ..mail import arguments
+from .names import BRIDGE, DELIVER, SEND_EMAIL
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +36,9 @@ def wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 def _wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     spool = runtime.spool()
-    if name == "mailworker.deliver":
+    if name == DELIVER:
         spool.wake([mail_id for mail_id in args[0] if isinstance(mail_id, str)])
-    elif name == "mailworker.send_email":
+    elif name == SEND_EMAIL:
         mail_id = arguments.readable(task_id)
         if args or kwargs:  # sent by name: the mail was in the message alone
             mail_id = _spool(mail_id, args, kwargs)
@@ -46,7 +47,7 @@ def _wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any
         items = kwargs["it"] if "it" in kwargs else args[1]
         for mail_id, each in arguments.each(task_id, items, arguments.CARRIERS[name]):
             spool.wake([_spool(mail_id, each, {})])
-    elif name == "mailworker.bridge":
+    elif name == BRIDGE:
         bridge.give_back(spool, args[0] if args else "")
 
 

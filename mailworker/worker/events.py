@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from ..errors import MailDeferred, MailFailed
 from ..outcome import Deferred, Failed, Held, Outcome, Returned, Sent
+from .names import SEND_EMAIL
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +23,8 @@ def tell(app: Celery, hostname: str, outcomes: Mapping[str, Outcome], seconds: f
         return
     try:
         with app.events.default_dispatcher(hostname=hostname, buffer_while_offline=False) as dispatcher:
-            name = "mailworker.send_email"
             for mail_id, outcome in outcomes.items():
-                dispatcher.send("task-received", uuid=mail_id, name=name, args="()", kwargs="{}", retries=0)
+                dispatcher.send("task-received", uuid=mail_id, name=SEND_EMAIL, args="()", kwargs="{}", retries=0)
                 dispatcher.send("task-started", uuid=mail_id)
                 kind, fields = _end(outcome, seconds)
                 dispatcher.send(kind, uuid=mail_id, **fields)

@@ -1,5 +1,5 @@
-"""What of Celery is shared by name: two sites in one Redis or on one RabbitMQ, or a site and another program's own
-Celery, must not meet in any of it. Pure.
+"""Every name that Celery shares: of tasks, queues, exchanges and keys. Two sites in one Redis or on one RabbitMQ, or a
+site and another program's own Celery, must not meet in any of it. Pure.
 
 Celery's own names would do harm beside another Celery: its `control shutdown` would end our workers, and ours would
 hand out its unacknowledged messages by our visibility time-out.
@@ -10,6 +10,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kombu import Queue
+
+SEND_EMAIL: Final = "mailworker.send_email"
+DELIVER: Final = "mailworker.deliver"
+BRIDGE: Final = "mailworker.bridge"
+"""The three tasks. Other programs send the first by its name, so they stay as they are."""
 
 OWN: Final = "mailworker:"
 """The prefix with which the queues are `mailworker` and `mailworker.bridge`, without it before them."""
@@ -25,7 +30,7 @@ def names(prefix: str) -> dict[str, Any]:
     return {
         "task_default_queue": doorbells,
         "task_queues": [Queue(doorbells), Queue(bridge, routing_key=bridge)],
-        "task_routes": {"mailworker.bridge": {"queue": bridge}},
+        "task_routes": {BRIDGE: {"queue": bridge}},
         "control_exchange": f"{prefix}celery",
         "event_exchange": f"{prefix}celeryev",
         "event_queue_prefix": f"{prefix}celeryev",

@@ -18,7 +18,7 @@ from typing import Any, Final
 from billiard.pool import EX_OK, EX_RECYCLE, RUN
 from celery.concurrency import asynpool, prefork
 
-from . import leaving
+from . import child_leaving
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Worker(asynpool.Worker):  # type: ignore[misc]  # celery has no types
     """A pool child."""
 
     def on_loop_start(self, pid: int) -> None:
-        leaving.prepare()
+        child_leaving.prepare()
         super().on_loop_start(pid)
 
 

@@ -16,34 +16,34 @@ from kombu.utils.objects import cached_property
 from .. import runtime
 from ..errors import where
 from .guest import GuestAMQP
-from .names import OWN, SITE
+from .names import BRIDGE, DELIVER, OWN, SITE
 
-TASK: Final = "mailworker.send_email"
-DOORBELLS: Final = frozenset({"mailworker.deliver", "mailworker.bridge"})
-"""What carries ids and nothing else. Of all other tasks the arguments are hidden, as somebody may send mail in them."""
+DOORBELLS: Final = frozenset({DELIVER, BRIDGE})
+"""Tasks that carry ids and nothing else. The arguments of all others are hidden: somebody may send mail in them."""
 HIDDEN: Final = "(hidden)"
-TELLING: Final = frozenset({
+HARMLESS: Final = frozenset({
     "MailDeferred", "MailFailed", "Retry", "SoftTimeLimitExceeded", "SpoolError", "Terminated", "TimeLimitExceeded",
     "WorkerLostError",
 })  # fmt: skip
-"""Errors whose text is known to hold no address. Of any other only the name is told."""
+"""Errors whose text is known to hold no address. Of any other only the name is shown."""
 
 
-def shown(arguments: Sequence[Any] | Mapping[str, Any] | None) -> str:
-    """What is shown for the arguments of `send_email`: that there are none, or that they are hidden."""
+def redacted_arguments(arguments: Sequence[Any] | Mapping[str, Any] | None) -> str:
+    """What is shown for a task's arguments: that there are none, or that they are hidden."""
     if arguments:
         return HIDDEN
     return "{}" if isinstance(arguments, Mapping) else "()"
 
 
-def named(exception: str) -> str:
+def redacted_error(exception: str) -> str:
     """The `repr` of an exception, without its text where that might quote a mail."""
     name = exception.partition("(")[0]
-    return exception if name in TELLING else f"{name}({HIDDEN})"
+    return exception if name in HARMLESS else f"{name}({HIDDEN})"
 
 
-class Discretion(logging.Filter):
-    """On the logger where Celery prints, whole, the messages that it does not know what to do with."""
+class UnreadableMessages(logging.Filter):
+    """On the logger to which Celery writes a message that it cannot read, with all of its contents. Leaves out the
+    contents."""
 
     LOGGER = "celery.worker.consumer.consumer"
 
@@ -56,9 +56,9 @@ class Discretion(logging.Filter):
         return True
 
 
-class Frames(logging.Filter):
-    """On the logger where Celery tells of a task that raised: of a bug of ours its kind, files, lines and functions,
-    and not its text, which may quote a mail."""
+class FailedTasks(logging.Filter):
+    """On the logger to which Celery writes that a task raised. Of a bug of ours it leaves the kind, files, lines and
+    functions, and not the text, which may quote a mail."""
 
     LOGGER = "celery.app.trace"
 
@@ -67,11 +67,17 @@ class Frames(logging.Filter):
         if not isinstance(args, Mapping) or not str(args.get("name")).startswith("mailworker."):
             return True
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        if error is not None and type(error).__name__ not in TELLING:
+        if error is not None and type(error).__name__ not in HARMLESS:
             record.args = {**args, "exc": where(error)}
             record.exc_info = record.exc_text = None
             record.data = record.args
         return True
+
+
+def redact_the_log() -> None:
+    """For the whole process, so a worker of ours does it and nobody else."""
+    for redactor in (UnreadableMessages(), FailedTasks()):
+        logging.getLogger(redactor.LOGGER).addFilter(redactor)
 
 
 class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
@@ -84,8 +90,8 @@ class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
         headers["shadow"] = None  # a name that the log and Flower would show
         super().__init__(*args, **(options | {"headers": headers}))
         if self.type not in DOORBELLS:
-            self._argsrepr = shown(self.args)
-            self._kwargsrepr = shown(self.kwargs)
+            self._argsrepr = redacted_arguments(self.args)
+            self._kwargsrepr = redacted_arguments(self.kwargs)
             self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
     def info(self, safe: bool = False) -> dict[str, Any]:
@@ -93,10 +99,10 @@ class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
 
     def send_event(self, type: str, **fields: Any) -> None:
         if "exception" in fields:
-            told = named(fields["exception"])
-            if told != fields["exception"]:  # the last line of a traceback is the error's text
-                fields["traceback"] = told
-            fields["exception"] = told
+            redacted = redacted_error(fields["exception"])
+            if redacted != fields["exception"]:  # the last line of a traceback is the error's text
+                fields["traceback"] = redacted
+            fields["exception"] = redacted
         super().send_event(type, **fields)
 
 
@@ -107,7 +113,7 @@ class PrivateAMQP(GuestAMQP):
         self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any
     ) -> Any:
         if name not in DOORBELLS:
-            options.update(argsrepr=shown(args or ()), kwargsrepr=shown(kwargs or {}))
+            options.update(argsrepr=redacted_arguments(args or ()), kwargsrepr=redacted_arguments(kwargs or {}))
         message = super().as_task_v2(task_id, name, args, kwargs, *more, **options)
         if self._prefix != OWN:
             message.headers[SITE] = self._prefix

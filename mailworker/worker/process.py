@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import logging
 from typing import Any
 
 from celery import bootsteps, current_app, signals
@@ -39,8 +38,7 @@ class Prepared(bootsteps.Step):  # type: ignore[misc]  # celery has no types
         signals.task_failure.connect(lost_child, weak=False)
         signals.worker_process_init.connect(child_begins, weak=False)
         signals.worker_shutting_down.connect(stops, weak=False)
-        logging.getLogger(privacy.Discretion.LOGGER).addFilter(privacy.Discretion())
-        logging.getLogger(privacy.Frames.LOGGER).addFilter(privacy.Frames())
+        privacy.redact_the_log()
         _keep_freed_memory()
 
 

@@ -26,7 +26,7 @@ from ..spool import Accepted
 from ..spool.redis_errors import words
 from . import calls, events
 from .app import app
-from .names import OWN, SITE
+from .names import BRIDGE, DELIVER, OWN, SEND_EMAIL, SITE
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ for _method in calls.CANVAS:
     setattr(SendEmail, _method, _refusing(_method))
 
 
-@app.task(bind=True, base=SendEmail, name="mailworker.send_email", throws=(MailFailed, SpoolError), shared=False)
+@app.task(bind=True, base=SendEmail, name=SEND_EMAIL, throws=(MailFailed, SpoolError), shared=False)
 def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
     """`send_email.delay(to=…, subject=…, body=…)`; `to` is an address, `Name <address>`, a list, or {address: name}.
 
@@ -175,7 +175,7 @@ else:  # Celery registers its own of these names when the app is finalized
     app.on_after_finalize.connect(_spool_what_canvas_carries, weak=False)
 
 
-@app.task(bind=True, name="mailworker.deliver", Request=PRIVATE, throws=(SpoolError,), shared=False)
+@app.task(bind=True, name=DELIVER, Request=PRIVATE, throws=(SpoolError,), shared=False)
 def deliver(self: Task, ids: list[str]) -> dict[str, int]:
     """Delivers these mails of the spool. Returns how many had which outcome."""
     summary: dict[str, int] = {}
@@ -190,7 +190,7 @@ def deliver(self: Task, ids: list[str]) -> dict[str, int]:
     return summary
 
 
-@app.task(bind=True, name="mailworker.bridge", Request=PRIVATE, send_events=False, throws=(SpoolError,), shared=False)
+@app.task(bind=True, name=BRIDGE, Request=PRIVATE, send_events=False, throws=(SpoolError,), shared=False)
 def bridge(self: Task, token: str) -> None:
     """Claims what waits in the legacy lists and what is due, and rings for it. A lone mail it delivers itself."""
     if not _for_this_site(self) or not isinstance(token, str) or not token:

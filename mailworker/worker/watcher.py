@@ -23,6 +23,7 @@ from ..spool import Spool, machine, owner, token_of
 from ..spool import redis_errors as refusal
 from .forks import gate
 from .greeting import greet
+from .names import BRIDGE
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, parent: Any) -> None:
         def ring(token: str) -> None:
-            parent.app.tasks["mailworker.bridge"].apply_async((token,))
+            parent.app.tasks[BRIDGE].apply_async((token,))
 
         greet(runtime.settings(), _hands(parent))
         gate.watch()
