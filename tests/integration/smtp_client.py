@@ -5,18 +5,27 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from mailworker.envelope import Envelope
+from mailworker.errors import SmtpError
 from mailworker.smtp import session
 from mailworker.smtp.connection import Connection, open_connection
 from mailworker.smtp.relay import Deadlines, Relay
 from mailworker.smtp.session import Outgoing
 from mailworker.smtp.verdict import Verdict
+from mailworker.smtp.warm import WarmConnection
 
-from .smtp_server import SmtpServer
+from .smtp_server import EXTENSIONS, Mail, SmtpServer, without
 
 QUICK = Deadlines(connect=5, reply=5, final=5)
+STREAMING = EXTENSIONS
+PIPELINED = without("CHUNKING")
+STEP_BY_STEP = without("CHUNKING", "PIPELINING")
+WAYS = pytest.mark.parametrize("extensions", [STREAMING, PIPELINED, STEP_BY_STEP], ids=["bdat", "pipelined", "steps"])
 
 
 def relay_of(server: SmtpServer, **values: Any) -> Relay:
@@ -119,6 +128,42 @@ def send_all(server: SmtpServer, todo: Iterable[Outgoing], **values: Any) -> Jou
         return send(connection, todo)
     finally:
         connection.close()
+
+
+def run(warm: WarmConnection, journal: Journal) -> int:
+    """Sends it all as a delivery does. Returns how many connections were lost on the way."""
+    lost = 0
+    while journal.todo:
+        connection = warm.get()
+        try:
+            session.send(connection, journal)
+        except SmtpError:
+            lost += 1
+            journal.todo.extendleft(reversed(journal.handed_out.values()))
+            journal.handed_out.clear()
+            journal.committed.clear()
+        finally:
+            if connection.broken:
+                warm.drop()
+        assert lost < 10
+    return lost
+
+
+def ids(server: SmtpServer) -> list[str]:
+    """The mails that the server took, by their Message-ID."""
+    return [id_of(item) for item in server.mails]
+
+
+def id_of(item: Mail) -> str:
+    """Its name."""
+    return item.data.split(b"Message-ID: <")[1].split(b"@")[0].decode()
+
+
+def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """By which mails are committed together. So a slow machine is no slow relay."""
+    now = [0.0]
+    monkeypatch.setattr("mailworker.smtp.data.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
 
 
 def until(condition: Callable[[], object], seconds: float = 5) -> None:

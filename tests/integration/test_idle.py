@@ -21,9 +21,8 @@ from mailworker.smtp.warm import WarmConnection
 from mailworker.spool.connect import Caller, connect
 from tests.conftest import RedisServer
 
-from .smtp_client import Journal, mails, relay_of
+from .smtp_client import Journal, ids, mails, relay_of
 from .smtp_server import Session, SmtpServer
-from .test_smtp_session import ids
 
 connect_module = sys.modules["mailworker.spool.connect"]  # the package has a function of that name
 

@@ -19,10 +19,8 @@ from mailworker.smtp.replies import Reply
 from mailworker.smtp.warm import WarmConnection
 
 from . import smtp_server as behave
-from .smtp_client import Journal, mail, mails, relay_of
+from .smtp_client import PIPELINED, STREAMING, Journal, ids, mail, mails, relay_of, run
 from .smtp_server import Misbehaviour, Session, SmtpServer, answer, at, where
-from .test_smtp_line import run
-from .test_smtp_session import PIPELINED, STREAMING, ids
 
 BOTH = pytest.mark.parametrize("extensions", [STREAMING, PIPELINED], ids=["bdat", "pipelined"])
 QUICK = Deadlines(connect=5, reply=0.3, final=1)

@@ -21,9 +21,21 @@ from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.replies import MAX_REPLY, ReplyReader
 
 from . import smtp_server as behave
-from .smtp_client import Journal, mail, mails, proven, relay_of, until
+from .smtp_client import (
+    PIPELINED,
+    STEP_BY_STEP,
+    STREAMING,
+    WAYS,
+    Journal,
+    ids,
+    mail,
+    mails,
+    proven,
+    relay_of,
+    stop_the_clock,
+    until,
+)
 from .smtp_server import Misbehaviour, Session, SmtpServer, answer, at, each, good_bye, where, without
-from .test_smtp_session import PIPELINED, STEP_BY_STEP, STREAMING, WAYS, ids, stop_the_clock
 
 SHORT = Deadlines(connect=5, reply=0.4, final=0.4)
 EITHER = [behave.close, behave.reset]

@@ -15,9 +15,8 @@ from mailworker.mail.address import Mailbox
 from mailworker.mail.message import Email
 from mailworker.smtp.session import Outgoing
 
-from .smtp_client import send_all
+from .smtp_client import WAYS, send_all
 from .smtp_server import SmtpServer
-from .test_smtp_session import WAYS
 
 SENDER = Mailbox("site@example.com", b"A site")
 PIECES = (b"\r", b"\n", b".", b"x")

@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from contextlib import closing
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,23 +17,23 @@ from mailworker.smtp.connection import open_connection
 from mailworker.smtp.session import Outgoing
 
 from . import smtp_server as behave
-from .smtp_client import Journal, mail, mails, proven, relay_of, send, send_all
-from .smtp_server import EXTENSIONS, Mail, Session, SmtpServer, after, answer, at, each, where, without
-
-STREAMING = EXTENSIONS
-PIPELINED = without("CHUNKING")
-STEP_BY_STEP = without("CHUNKING", "PIPELINING")
-WAYS = pytest.mark.parametrize("extensions", [STREAMING, PIPELINED, STEP_BY_STEP], ids=["bdat", "pipelined", "steps"])
-
-
-def ids(server: SmtpServer) -> list[str]:
-    """The mails that the server took, by their Message-ID."""
-    return [_id(item) for item in server.mails]
-
-
-def _id(item: Mail) -> str:
-    return item.data.split(b"Message-ID: <")[1].split(b"@")[0].decode()
-
+from .smtp_client import (
+    PIPELINED,
+    STEP_BY_STEP,
+    STREAMING,
+    WAYS,
+    Journal,
+    id_of,
+    ids,
+    mail,
+    mails,
+    proven,
+    relay_of,
+    send,
+    send_all,
+    stop_the_clock,
+)
+from .smtp_server import Session, SmtpServer, after, answer, at, each, where, without
 
 # The wire.
 
@@ -168,13 +167,6 @@ def test_the_content_that_is_under_way_is_bounded_too(monkeypatch: pytest.Monkey
         assert len(server.mails) == 10
         assert max(under_way) == 3
         assert set(map(len, journal.commits)) == {1}
-
-
-def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """By which mails are committed together. So a slow machine is no slow relay."""
-    now = [0.0]
-    monkeypatch.setattr("mailworker.smtp.data.time", SimpleNamespace(monotonic=lambda: now[0]))
-    return now
 
 
 @pytest.mark.parametrize(("seconds", "sizes"), [(60, [1, 3, 3, 3]), (0, [1] * 10)], ids=["fast", "slow"])
@@ -317,7 +309,7 @@ def test_a_mail_whose_sender_is_refused_says_so_and_the_next_goes_well(extension
 def test_a_mail_whose_content_is_refused_says_so_and_the_next_goes_well(extensions: tuple[str, ...], code: int) -> None:
     with SmtpServer({"message": at(2, answer(code))}, extensions=extensions) as server:
         journal = send_all(server, mails(5))
-        assert [(item.recipients, _id(item)) for item in server.mails] == [
+        assert [(item.recipients, id_of(item)) for item in server.mails] == [
             ((f"{name}@example.com",), name) for name in ("m0", "m2", "m3", "m4")
         ]
         assert server.connections == 1
@@ -381,7 +373,7 @@ def test_every_reply_belongs_to_its_mail_and_recipient(extensions: tuple[str, ..
 
     with SmtpServer({"message": content, "RCPT": recipient}, extensions=extensions) as server:
         journal = send_all(server, todo, window=7)
-        taken = {_id(item): item.recipients for item in server.mails}
+        taken = {id_of(item): item.recipients for item in server.mails}
     for item in todo:
         verdict, expected = journal.verdicts[item.id], [int(a.split("@")[0][-3:]) for a in item.envelope.recipients]
         good = tuple(a for a, code in zip(item.envelope.recipients, expected, strict=True) if code == 250)

@@ -18,9 +18,8 @@ from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.warm import WarmConnection
 
 from . import smtp_server as behave
-from .smtp_client import Journal, mail, mails, proven, relay_of, send
+from .smtp_client import STREAMING, WAYS, Journal, ids, mail, mails, proven, relay_of, send
 from .smtp_server import Misbehaviour, Session, SmtpServer, answer, at, each
-from .test_smtp_session import STREAMING, WAYS, ids
 
 SHORT = Deadlines(connect=5, reply=0.4, final=0.4)
 STRAY = [

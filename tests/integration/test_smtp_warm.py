@@ -10,34 +10,13 @@ from mailworker.delivery.direct import send_now
 from mailworker.errors import MailDeferred, MailFailed, SmtpError
 from mailworker.mail.message import Limits, from_arguments
 from mailworker.settings import Settings, load
-from mailworker.smtp import session
 from mailworker.smtp import warm as warm_module
 from mailworker.smtp.relay import Deadlines, Relay
 from mailworker.smtp.warm import WarmConnection
 
 from . import smtp_server as behave
-from .smtp_client import Journal, mails, relay_of, until
+from .smtp_client import Journal, ids, mails, relay_of, run, until
 from .smtp_server import Session, SmtpServer, after_mails, answer, at, good_bye, where
-from .test_smtp_session import ids
-
-
-def run(warm: WarmConnection, journal: Journal) -> int:
-    """Sends it all as a delivery does. Returns how many connections were lost on the way."""
-    lost = 0
-    while journal.todo:
-        connection = warm.get()
-        try:
-            session.send(connection, journal)
-        except SmtpError:
-            lost += 1
-            journal.todo.extendleft(reversed(journal.handed_out.values()))
-            journal.handed_out.clear()
-            journal.committed.clear()
-        finally:
-            if connection.broken:
-                warm.drop()
-        assert lost < 10
-    return lost
 
 
 @pytest.fixture
