@@ -26,7 +26,7 @@ Groups = Sequence[tuple[str, Sequence[str]]]
 CHILD: Final[Groups] = (
     ("decoding the entry", ["mailworker.mail.message.from_entry"]),
     ("building the MIME message", ["mailworker.mail.mime.build"]),
-    ("Redis: settling and committing", ["mailworker.spool.spool.step"]),
+    ("Redis: settling and committing", ["mailworker.spool.spool.settle"]),
     ("Redis: taking the batch", ["mailworker.spool.spool.take"]),
     ("writing to the relay", ["mailworker.smtp.connection.write"]),
     ("the relay's replies, and what they mean", ["mailworker.smtp.bdat._settle"]),

@@ -1,6 +1,6 @@
 """The points at which `trials.worker` can be killed; see there."""
 
-BRIDGE = ("claim-after", "rung", "unring-before", "unring-after", "claim-before")
+BRIDGE = ("claim-after", "rung", "unlock-before", "unlock-after", "claim-before")
 DOORBELL = "take-before"
 """It has a doorbell in hand, and has not taken the mails it is for."""
 

@@ -25,7 +25,7 @@ PATIENCE: Final = 120
 
 
 def bridge_child(stage: Stage, number: int, chance: random.Random) -> float:
-    """At a named point, or at random: then it is stopped first, and killed if it still holds the ring."""
+    """At a named point, or at random: then it is stopped first, and killed if it still holds the lock."""
     if number % 2 == 0:
         point = points.BRIDGE[number // 2 % len(points.BRIDGE)]
         _at_point(stage, point, chance)
@@ -242,7 +242,9 @@ def words(stage: Stage) -> list[tuple[str, bytes]]:
     from mailworker.spool import Spool  # noqa: PLC0415
 
     scripts = Spool(stage.watch.redis, ["queue:email"])._scripts
-    ours = [(name, scripts[name][1].encode()) for name in ("take", "step", "unring", "claim", "ring", "put", "beat")]
+    ours = [
+        (name, scripts[name][1].encode()) for name in ("take", "settle", "unlock", "claim", "look", "accept", "beat")
+    ]
     return [*ours, ("BRPOP", b"BRPOP"), ("LPUSH", b"LPUSH"), ours[1]]
 
 

@@ -64,7 +64,7 @@ class Watch:
 
     def bridge(self) -> int:
         """The process that runs the bridge now, or 0."""
-        holder = (self.redis.get(PREFIX + "ring") or b"").decode()
+        holder = (self.redis.get(PREFIX + "bridge_lock") or b"").decode()
         return process_of(holder) if "/" in holder else 0
 
     def counts(self) -> dict[str, int]:

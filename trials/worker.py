@@ -30,17 +30,17 @@ def main() -> None:
             _die()
 
     _wrap(Spool, "claim", point, lambda *_: "claim")
-    _wrap(Spool, "unring", point, lambda *_: "unring")
+    _wrap(Spool, "unlock", point, lambda *_: "unlock")
     _wrap(Spool, "take", point, lambda *_: "take")
-    _wrap(Spool, "step", point, _step)
+    _wrap(Spool, "settle", point, _settle)
     _wrap(ReplyReader, "read", point, lambda _, phase, *__: "reply" if phase == "message" else None)
     _wrap_write(arms, point)
     _wrap_doorbells(point)
     celery()
 
 
-def _step(_: Spool, __: str, settle: Sequence[Any], commit: Sequence[str] = (), ___: bool = False) -> str | None:
-    """A step that only commits is `commit`; one that settles too counts as either, in turn."""
+def _settle(_: Spool, __: str, settle: Sequence[Any], commit: Sequence[str] = (), ___: bool = False) -> str | None:
+    """A call that only commits is `commit`; one that settles too counts as either, in turn."""
     if commit and settle:
         return "commit" if len(settle) % 2 else "settle"
     return "commit" if commit else "settle" if settle else None

@@ -77,7 +77,7 @@ def _addresses(letter: DeadLetter) -> set[str]:
 
 
 def as_fields(letter: DeadLetter) -> dict[str, Any]:
-    """The public shape of a dead letter: `at` is when it became one, ISO 8601 in UTC."""
+    """The public shape of a dead letter: times are ISO 8601 in UTC. `at` is `ended` under its first name."""
     return {
         "id": letter.id,
         "reason": letter.reason,
@@ -86,8 +86,14 @@ def as_fields(letter: DeadLetter) -> dict[str, Any]:
         "attempts": letter.attempts,
         "recipients": json.loads(letter.recipients) if letter.recipients else None,
         "raw_base64": base64.b64encode(letter.raw).decode("ascii"),
-        "at": datetime.fromtimestamp(letter.ended / 1000, UTC).isoformat(timespec="milliseconds"),
+        "at": _moment(letter.ended),
+        "accepted": _moment(letter.accepted),
+        "ended": _moment(letter.ended),
     }
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 @dead.command("list")

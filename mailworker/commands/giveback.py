@@ -72,8 +72,8 @@ def _beat_goes_on(queries: Queries, before: dict[str, str], seconds: float) -> b
 
 def _entry(spool: Spool, mail: Waiting, limits: Limits) -> tuple[str, bytes]:
     """The list and the octets: the original ones, or for mail of new code what a PHP producer would have pushed."""
-    if mail.queue:
-        return mail.queue, mail.payload
+    if mail.source:
+        return mail.source, mail.payload
     try:
         return spool.queues[0], serialize(message.from_entry(mail.payload, limits))
     except Unsendable:

@@ -402,7 +402,7 @@ class Batch:
         self._committed.discard(mail_id)
 
     def _step(self, commit: Sequence[str] = (), end: bool = False) -> list[str]:
-        allowed = self.office.spool.step(self.owner, self._unwritten, commit, end)
+        allowed = self.office.spool.settle(self.owner, self._unwritten, commit, end)
         self._diary.note(self._unwritten)
         self._unwritten.clear()
         return allowed

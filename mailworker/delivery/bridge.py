@@ -39,19 +39,19 @@ def run(
     try:
         while True:
             claim = spool.claim(owner, token, MOST)
-            if not claim.held:
+            if not claim.locked:
                 return Rest()
             if claim.lone:
                 return Rest(lone=claim.together[0])
             ring(doorbells(claim, spool.batch))
-            if not spool.unring(owner):
+            if not spool.unlock(owner):
                 return Rest()
             if stopping():
                 break
             if time.monotonic() - begun > SECONDS:
                 return Rest(again=True)
     except Exception:
-        # Whether the claim ran or not: what it took is due now, and the ring is free.
+        # Whether the claim ran or not: what it took is due now, and the lock is free.
         spool.release(owner, died=False)
         give_back(spool, token)
         raise
@@ -60,10 +60,10 @@ def run(
 
 
 def give_back(spool: Spool, token: Any) -> None:
-    """Frees the ring of a bridge that never came to claim. Raises `SpoolError`.
+    """Frees the lock of a bridge that never came to claim. Raises `SpoolError`.
 
     A bridge that has itself rung again has its owner's name for a token, and that owner may have mails in hand by now:
-    its ring ends by itself, or with the owner. The same for whatever somebody else wrote into such a message.
+    its lock ends by itself, or with the owner. The same for whatever somebody else wrote into such a message.
     """
     if isinstance(token, str) and _TOKEN.fullmatch(token):
         spool.release(token, died=False)

@@ -67,10 +67,10 @@ def refuse(office: Office, slot: Slot, mail_id: str, reason: str, detail: str) -
     """A mail that is in the spool becomes a dead letter before anybody tries to send it. Raises `SpoolError`."""
     taken = office.spool.take(slot.owner, [mail_id])
     if taken.ring:
-        office.spool.release(taken.ring, died=False)  # the ring is somebody else's to take
+        office.spool.release(taken.ring, died=False)  # the lock is somebody else's to take
     if taken.records:
         outcome = (mail_id, Failed(reason, detail))
-        office.spool.step(slot.owner, [outcome], end=True)
+        office.spool.settle(slot.owner, [outcome], end=True)
         Diary(office.spool.part_of).note([outcome])
 
 

@@ -1,22 +1,22 @@
 """The spool: every mail from the moment it is accepted until a relay has it or a person must look.
 
-The only package that knows the keys. Each step is one Lua script beside this file, so that whatever dies, a record
+The only package that knows the keys. Each step is one Lua script in `lua/`, so that whatever dies, a record
 and its place in `due` never disagree.
 """
 
 from .connect import connect
 from .queries import DeadLetter, Queries, Waiting
-from .spool import Accepted, Claim, Place, Record, Refused, Ring, Spool, Taken, token_of
+from .spool import Accepted, Claim, Look, Place, Record, Refused, Spool, Taken, token_of
 
 __all__ = [
     "Accepted",
     "Claim",
     "DeadLetter",
+    "Look",
     "Place",
     "Queries",
     "Record",
     "Refused",
-    "Ring",
     "Spool",
     "Taken",
     "Waiting",

@@ -17,7 +17,7 @@ TOTALS: Final = ("claimed", "accepted", "sent", "deferred", "failed", "held", "i
 
 PAGE: Final = 200
 _DEAD: Final = (b"failed", b"held")
-_BRIEF: Final = (b"state", b"reason", b"detail", b"queue", b"tries", b"at", b"ended", b"rcpt")
+_BRIEF: Final = (b"state", b"reason", b"detail", b"source", b"tries", b"at", b"ended", b"rcpt")
 
 SILENT_AFTER_SECONDS: Final = 10.0
 """A worker is heard of once a second, every five where Redis fails it. Only shown: nobody is declared dead by it."""
@@ -25,7 +25,8 @@ SILENT_AFTER_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A mail that somebody must look at. `at` and `ended` are Unix times in ms, `source` a list's name or `delay`."""
+    """A mail that somebody must look at. `accepted` and `ended` (when it became a dead letter) are
+    Unix times in ms, `source` a list's name or `delay`."""
 
     id: str
     reason: str
@@ -33,7 +34,7 @@ class DeadLetter:
     source: str
     attempts: int
     raw: bytes
-    at: int
+    accepted: int
     ended: int
     recipients: str
     """JSON: those it concerns, or empty for all."""
@@ -41,9 +42,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Waiting:
-    """`queue` is empty for mail from new code. `reached` is true where somebody has, or may have, the mail already."""
+    """`source` is the list, empty for mail from new code. `reached` is true where somebody has, or may have, the mail
+    already."""
 
-    queue: str
+    source: str
     payload: bytes
     reached: bool
 
@@ -183,7 +185,7 @@ class Queries:
             (
                 _sequence(mail_id, record),
                 mail_id,
-                Waiting(_text(record, b"queue"), record[b"payload"], b"rcpt" in record or b"doubts" in record),
+                Waiting(_text(record, b"source"), record[b"payload"], b"rcpt" in record or b"doubts" in record),
             )
             for mail_id, record in mails
             if record.get(b"state") in states
@@ -230,10 +232,10 @@ def _letter(mail_id: str, record: dict[bytes, bytes]) -> DeadLetter:
         id=mail_id,
         reason=_text(record, b"reason"),
         detail=_text(record, b"detail"),
-        source=_text(record, b"queue") or "delay",
+        source=_text(record, b"source") or "delay",
         attempts=int(record.get(b"tries", 0)),
         raw=record.get(b"payload", b""),
-        at=int(record.get(b"at", 0)),
+        accepted=int(record.get(b"at", 0)),
         ended=int(record.get(b"ended", 0)),
         recipients=_text(record, b"rcpt"),
     )

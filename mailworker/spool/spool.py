@@ -61,22 +61,22 @@ TRY_ONE_MORE_MS: Final = (120_000, 1_200_000)
 """The first and the longest wait until one connection more is tried than the relay bears."""
 
 _SCRIPTS: Final = (
+    "accept",
     "beat",
     "calloff",
     "claim",
     "drop",
     "giveback",
     "hasten",
+    "look",
     "place",
-    "put",
     "refused",
     "relay",
     "release",
-    "revive",
-    "ring",
-    "step",
+    "retry",
+    "settle",
     "take",
-    "unring",
+    "unlock",
     "wake",
 )
 _UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
@@ -94,26 +94,27 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the bridge has to ring. `held` is false when another bridge has the ring.
+    """What the bridge has to ring. `locked` is false when another bridge has the lock.
 
-    `lone` is true where the one mail came alone to an idle system: the bridge delivers it, and the ring is given back.
+    `lone` is true where the one mail came alone to an idle system: the bridge delivers it, and the lock is given back.
     """
 
     together: list[str]
     alone: list[str]
     pool_size: int
-    held: bool
+    locked: bool
     lone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
-    """`rung` is 1 where the caller must ring the bridge. Else `wait_ms` tells when to look again, below zero while
-    a bridge is at work. `listen` is 1 where the lists are empty, so that waiting for an entry makes sense."""
+class Look:
+    """What there is to do. `ring` is true where the caller has the bridge's lock now and must ring for it. Else
+    `wait_ms` tells when to look again, below zero while a bridge is at work. `listen` is true where the lists are
+    empty, so that waiting for an entry makes sense."""
 
-    rung: int
+    ring: bool
     wait_ms: int
-    listen: int
+    listen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ class Spool:
         self.batch = batch
         self.in_doubt = in_doubt
         self.largest = largest
-        folder = files(__package__)
+        folder = files(__package__).joinpath("lua")
         prelude = folder.joinpath("prelude.lua").read_text("utf-8")
         texts = {name: prelude + folder.joinpath(f"{name}.lua").read_text("utf-8") for name in _SCRIPTS}
         texts = {name: text.replace("@PREFIX@", prefix) for name, text in texts.items()}
@@ -205,13 +206,13 @@ class Spool:
             return self._run_on_lists("claim", owner, token, mails, octets, *rest, repeat=False)
 
         try:
-            together, alone, size, held, lone, told = claim(most, CLAIM_OCTETS, "0")
+            together, alone, size, locked, lone, told = claim(most, CLAIM_OCTETS, "0")
         except SpoolError as error:
             if not refusal.is_full(error):
                 raise
-            together, alone, size, held, lone, told = claim(min(most, FULL[0]), FULL[1], "1")
+            together, alone, size, locked, lone, told = claim(min(most, FULL[0]), FULL[1], "1")
         given_up(_texts(told))
-        return Claim(_texts(together), _texts(alone), size, bool(held), bool(lone))
+        return Claim(_texts(together), _texts(alone), size, bool(locked), bool(lone))
 
     def accept(self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False) -> Accepted:
         """Accepts a mail under its id; when this returns it is safe.
@@ -222,19 +223,20 @@ class Spool:
         """
         wait = max(0, round(delay * 1000))
         arguments = (mail_id, payload, wait, ANSWER_PATIENCE_MS, "1" if keyed else "0", self.batch, os.urandom(9))
-        new, ring, first = self._run("put", (), *arguments)
+        new, ring, first = self._run("accept", (), *arguments)
         if not new:
             logger.warning("mail %r is not accepted again: the first one %s", mail_id[:200], first.decode())
         return Accepted(new.decode() or mail_id, bool(ring), bool(new))
 
-    # The bridge's ring.
+    # The bridge's lock.
 
-    def ring(self, token: str) -> Ring:
-        return Ring(*self._run_on_lists("ring", token, self.batch))
+    def look(self, token: str) -> Look:
+        ring, wait_ms, listen = self._run_on_lists("look", token, self.batch)
+        return Look(bool(ring), wait_ms, bool(listen))
 
-    def unring(self, owner: str) -> bool:
-        """Gives the ring back, unless there is more to do: then True."""
-        return bool(self._run_on_lists("unring", owner, self.batch))
+    def unlock(self, owner: str) -> bool:
+        """Gives the lock back, unless there is more to do: then True."""
+        return bool(self._run_on_lists("unlock", owner, self.batch))
 
     # A pool child's work.
 
@@ -251,15 +253,15 @@ class Spool:
         found = self._with_patience(lambda: self._call.many(commands), repeat=True)
         return {mail_id: payload for mail_id, payload in zip(ids, found, strict=True) if payload}
 
-    def step(
-        self, owner: str, settle: Sequence[tuple[str, Step]], commit: Sequence[str] = (), end: bool = False
+    def settle(
+        self, owner: str, outcomes: Sequence[tuple[str, Step]], commit: Sequence[str] = (), end: bool = False
     ) -> list[str]:
         """Writes outcomes, and marks the mails in `commit` as about to be sent. Returns those that may go; at the `end`
         of a batch, where that is limited, how many connections the relay bears."""
-        sent = [mail_id for mail_id, outcome in settle if isinstance(outcome, Sent)]
-        others = [_wire(mail_id, outcome) for mail_id, outcome in settle if not isinstance(outcome, Sent)]
+        sent = [mail_id for mail_id, outcome in outcomes if isinstance(outcome, Sent)]
+        others = [_wire(mail_id, outcome) for mail_id, outcome in outcomes if not isinstance(outcome, Sent)]
         head = (owner, self.in_doubt, KEEP_SENT_SECONDS, "1" if end else "0")
-        return _texts(self._run("step", (), *head, len(sent), *sent, len(commit), *commit, *others))
+        return _texts(self._run("settle", (), *head, len(sent), *sent, len(commit), *commit, *others))
 
     def part_of(self, mail_id: str) -> str:
         """The id of the dead letter that was split off this mail last. For the log: never raises."""
@@ -323,7 +325,7 @@ class Spool:
 
     def retry(self, ids: Sequence[str]) -> int:
         """Dead letters go to the queue again, under the same id and with their history. Returns how many."""
-        return int(self._run("revive", (), *ids))
+        return int(self._run("retry", (), *ids))
 
     def drop(self, ids: Sequence[str]) -> int:
         """Dead letters are gone for good. Returns how many."""
@@ -486,7 +488,7 @@ def _record(item: list[Any]) -> Record:
 
 
 def _wire(mail_id: str, outcome: Step) -> str:
-    """The outcome as step.lua reads it."""
+    """The outcome as settle.lua reads it."""
     fields: dict[str, Any] = {"id": mail_id}
     match outcome:
         case Failed():

@@ -196,7 +196,7 @@ def bridge(self: Task, token: str) -> None:
     if not _for_this_site(self) or not isinstance(token, str) or not token:
         return
     if runtime.stopping():
-        bridging.give_back(runtime.spool(), token)  # the ring is another worker's now
+        bridging.give_back(runtime.spool(), token)  # the lock is another worker's now
         return
     with runtime.slots().take() as slot:
         rest = bridging.run(runtime.spool(), slot.owner, token, _ring_for, runtime.stopping)
@@ -217,7 +217,7 @@ def _ring_for(doorbells: Iterable[list[str]]) -> None:
 
 
 def ring_bridge(token: str) -> None:
-    """Never raises: the ring ends by itself, and a watcher rings again."""
+    """Never raises: the lock ends by itself, and a watcher rings again."""
     try:
         bridge.apply_async((token,))
     except Exception as error:  # whatever the broker says

@@ -203,11 +203,11 @@ class Listener:
         if time.monotonic() - self._checked > CHECK_SECONDS:
             self._check()
         token = token_of(runtime.worker_name())
-        look = self.spool.ring(token)
-        if look.rung:
+        look = self.spool.look(token)
+        if look.ring:
             self.ring(token)
             return 0.002
-        if look.wait_ms < 0:  # a bridge is at work and will give the ring back: mostly in a few ms
+        if look.wait_ms < 0:  # a bridge is at work and will give the lock back: mostly in a few ms
             return min(max(pause * 2, 0.002), 0.25)
         seconds = min(look.wait_ms / 1000, BEAT_SECONDS)
         if not look.listen:

@@ -35,9 +35,9 @@ def bury(spool: Spool, reason: str, *payloads: bytes) -> list[str]:
         spool.client.lpush(QUEUE, payload)
     claim = spool.claim("w/1.0", "", 100)
     ids = claim.together
-    spool.unring("w/1.0")
+    spool.unlock("w/1.0")
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [(mail_id, Failed(reason, "550 no\x1b[31m such user")) for mail_id in ids], end=True)
+    spool.settle("w/1.0", [(mail_id, Failed(reason, "550 no\x1b[31m such user")) for mail_id in ids], end=True)
     spool.release("w/1.0", died=False)
     return ids
 

@@ -121,7 +121,7 @@ def test_a_mail_that_a_dead_worker_left_in_doubt_is_told(
     spool = Spool(connect(redis_server.url), [QUEUE], in_doubt=policy)
     spool.accept("m1", b"{}")
     spool.take("w/1.0", ["m1"])
-    spool.step("w/1.0", [], ["m1"])
+    spool.settle("w/1.0", [], ["m1"])
     if finder == "release":
         spool.release("w/1.0", died=True)
     else:

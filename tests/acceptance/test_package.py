@@ -91,7 +91,7 @@ def test_everything_that_runs_is_in_the_wheel(wheel: Path) -> None:
     folder = ROOT / "mailworker"
     wanted = {str(path.relative_to(ROOT)) for pattern in ("*.py", "*.lua", "*.html") for path in folder.rglob(pattern)}
     configurations = {"mailworker/worker/celeryconfig.py", "mailworker/worker/flowerconfig.py"}
-    assert {"mailworker/py.typed", "mailworker/spool/claim.lua"} | configurations <= names
+    assert {"mailworker/py.typed", "mailworker/spool/lua/claim.lua"} | configurations <= names
     assert wanted - names == set()
     # A stranger's config_from_object("celeryconfig") must not find ours.
     assert {name for name in names if not name.startswith(("mailworker/", "mailworker-"))} == set()

@@ -167,7 +167,7 @@ def defer(spool: Spool, count: int, delay: float = 3600) -> list[str]:
     for mail_id in ids:
         spool.accept(mail_id, b"{}")
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [(mail_id, Deferred(delay, 450, "RCPT", "450 later")) for mail_id in ids], end=True)
+    spool.settle("w/1.0", [(mail_id, Deferred(delay, 450, "RCPT", "450 later")) for mail_id in ids], end=True)
     return ids
 
 
@@ -177,10 +177,10 @@ def test_retry_now_makes_due_what_waits_and_has_the_relay_probed(spool: Spool, w
     tries = spool.client.hget(f"mailworker:mail:{ids[0]}", "tries")
     for _ in range(4):
         spool.relay_failed(LOGIN_REFUSED, True)
-    assert not spool.ring("t").rung
+    assert not spool.look("t").ring
     result = workers.run("mailworker", "retry-now")
     assert result.stdout == "2100 mails are due now; the relay is tried at once\n"
-    assert spool.ring("t").rung
+    assert spool.look("t").ring
     assert spool.client.hget(f"mailworker:mail:{ids[0]}", "tries") == tries
     now = spool.client.time()[0] * 1000 + 1000
     assert spool.client.zcount("mailworker:due", "-inf", now) == 2100
@@ -202,10 +202,10 @@ def test_a_start_probes_at_once_and_a_pulse_that_goes_on_does_not(spool: Spool) 
         spool.client.hset("mailworker:relay", "open_until", 0)
         spool.relay_failed(LOGIN_REFUSED, True)
     spool.beat("old:1:2:abc", 5, ())
-    assert not spool.ring("t").rung
+    assert not spool.look("t").ring
     spool.client.lpush(QUEUE, "x")
     spool.beat("new:1:3:abc", 5, ())
-    assert spool.ring("t").rung
+    assert spool.look("t").ring
     assert spool.relay_failed(LOGIN_REFUSED, True) == (True, 15, True)  # the intervals begin anew; it is told again
     assert spool.relay_failed(LOGIN_REFUSED, True)[2] is False  # by the one that probed
 

@@ -55,9 +55,9 @@ class Site:
             self.spool.client.lpush(QUEUE, serialize(Email(to, subject.encode(), b"text")))
 
     def claim(self, number: int = 1000) -> list[str]:
-        self.spool.client.delete("mailworker:ring")
+        self.spool.client.delete("mailworker:bridge_lock")
         claimed = self.spool.claim("w/bridge", "", number)
-        self.spool.unring("w/bridge")
+        self.spool.unlock("w/bridge")
         return claimed.together + claimed.alone
 
     def office(self) -> Office:

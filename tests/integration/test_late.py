@@ -111,22 +111,22 @@ def everything(client: redis.Redis) -> dict[bytes, object]:
     return {key: readers[client.type(key)](key) for key in client.scan_iter() if key != b"mailworker:late"}  # type: ignore[index,union-attr]
 
 
-def _put(spool: Spool, near: Spool) -> None:
+def _accept(spool: Spool, near: Spool) -> None:
     spool.accept("m", b"{}")
     near.take(B, ["m"])
-    near.step(B, [("m", Sent())], end=True)
+    near.settle(B, [("m", Sent())], end=True)
 
 
 def _take(spool: Spool, near: Spool) -> None:
     near.accept("m", b"{}")
     spool.take(A, ["m"])
-    spool.step(A, [], ["m"])
+    spool.settle(A, [], ["m"])
 
 
-def _step(spool: Spool, near: Spool) -> None:
+def _settle(spool: Spool, near: Spool) -> None:
     near.accept("m", b"{}")
     spool.take(A, ["m"])
-    spool.step(A, [("m", Deferred(0, 450, "RCPT", "later"))], end=True)
+    spool.settle(A, [("m", Deferred(0, 450, "RCPT", "later"))], end=True)
     spool.take(A, ["m"])
 
 
@@ -137,18 +137,18 @@ def _claim(spool: Spool, near: Spool) -> None:
     spool.release(A, died=False)
 
 
-def _unring(spool: Spool, near: Spool) -> None:
+def _unlock(spool: Spool, near: Spool) -> None:
     near.client.lpush(QUEUE, b"x", b"y")
     spool.claim(A, "", 10)
-    spool.unring(A)
+    spool.unlock(A)
     near.client.lpush(QUEUE, b"z", b"z")
     spool.claim(A, "", 10)
 
 
-def _ring(spool: Spool, near: Spool) -> None:
+def _look(spool: Spool, near: Spool) -> None:
     near.client.lpush(QUEUE, b"x")
     token = token_of("w:1")
-    spool.ring(token)
+    spool.look(token)
     near.release(token, died=False)
 
 
@@ -157,7 +157,7 @@ def _release(spool: Spool, near: Spool) -> None:
     spool.take(A, ["m"])
     spool.release(A, died=True)
     near.take(A, ["m"])
-    near.step(A, [], ["m"])
+    near.settle(A, [], ["m"])
 
 
 def _beat(spool: Spool, near: Spool) -> None:
@@ -169,7 +169,7 @@ def _wake(spool: Spool, near: Spool) -> None:
     near.accept("m", b"{}")
     spool.wake(["m"])
     near.claim(B, "", 10)
-    near.unring(B)
+    near.unlock(B)
 
 
 def _up(spool: Spool, near: Spool) -> None:
@@ -185,14 +185,14 @@ def _down(spool: Spool, near: Spool) -> None:
 def _dead(near: Spool) -> None:
     near.accept("m", b"{}")
     near.take(B, ["m"])
-    near.step(B, [("m", Failed("refused", "no"))], end=True)
+    near.settle(B, [("m", Failed("refused", "no"))], end=True)
 
 
-def _revive(spool: Spool, near: Spool) -> None:
+def _retry(spool: Spool, near: Spool) -> None:
     _dead(near)
     spool.retry(["m"])
     near.take(B, ["m"])
-    near.step(B, [("m", Failed("refused", "no"))], end=True)
+    near.settle(B, [("m", Failed("refused", "no"))], end=True)
 
 
 def _drop(spool: Spool, near: Spool) -> None:
@@ -213,7 +213,7 @@ def _hasten(spool: Spool, near: Spool) -> None:
     near.accept("m", b"{}", delay=60)
     spool.hasten(["m"])
     near.take(B, [near.claim(B, "", 10).together[0]])
-    near.step(B, [("m", Deferred(60, 450, "RCPT", "later"))], end=True)
+    near.settle(B, [("m", Deferred(60, 450, "RCPT", "later"))], end=True)
 
 
 def _place(spool: Spool, near: Spool) -> None:
@@ -227,8 +227,9 @@ def _refused(spool: Spool, near: Spool) -> None:
 
 
 WALKS = {
-    "put": _put, "take": _take, "step": _step, "claim": _claim, "unring": _unring, "ring": _ring, "release": _release,
-    "beat": _beat, "wake": _wake, "up": _up, "down": _down, "revive": _revive, "drop": _drop, "giveback": _give_back,
+    "accept": _accept, "take": _take, "settle": _settle, "claim": _claim, "unlock": _unlock, "look": _look,
+    "release": _release, "beat": _beat, "wake": _wake,
+    "up": _up, "down": _down, "retry": _retry, "drop": _drop, "giveback": _give_back,
     "hasten": _hasten, "place": _place, "refused": _refused,
 }  # fmt: skip
 
@@ -261,7 +262,7 @@ def test_what_was_given_up_is_called_off_before_anything_else_is_done(
         spool.take(A, ["first"])
     assert [record.id for record in spool.take(A, ["second"]).records] == ["second"]
     assert all(answer.startswith(b"-LATE") for answer in holder.deliver())
-    assert near.step(A, [], ["second"]) == ["second"]
+    assert near.settle(A, [], ["second"]) == ["second"]
 
 
 def test_a_take_that_ran_and_whose_answer_was_lost_hands_out_the_same_again(near: Spool) -> None:
@@ -280,7 +281,7 @@ def test_what_an_owner_took_and_never_heard_of_goes_on_with_its_next_step(next_s
     elif next_step == "take":
         near.take(A, ["other"])
     else:
-        near.step(A, [], end=True)
+        near.settle(A, [], end=True)
     assert near.client.hget("mailworker:mail:m", "state") == b"queued"
     assert [record.id for record in near.take(B, ["m"]).records] == ["m"]
 
@@ -290,7 +291,7 @@ def test_a_bridge_that_gives_its_ring_back_forgets_nothing_it_took(near: Spool) 
     near.claim(A, "", 10)
     near.accept("m", b"{}")
     near.take(A, ["m"])
-    near.unring(A)
+    near.unlock(A)
     assert near.release(A, died=True) == 1
 
 
@@ -298,13 +299,13 @@ def test_the_ring_of_who_died_before_it_rang_is_free_at_once(near: Spool) -> Non
     near.accept("m", b"{}")
     near.client.lpush(QUEUE, b"x")
     assert near.take(A, ["m"]).ring
-    assert near.ring("another").rung == 0
+    assert not near.look("another").ring
     near.release(A, died=True)
-    assert near.ring("another").rung == 1
+    assert near.look("another").ring
     near.release("another", died=False)
-    assert near.ring(token_of("w:1")).rung == 1
+    assert near.look(token_of("w:1")).ring
     near.release("w:1", died=True)  # the worker whose watcher rang
-    assert near.ring("another").rung == 1
+    assert near.look("another").ring
 
 
 def test_a_child_that_has_but_the_ring_in_hand_is_missed_when_it_dies(near: Spool) -> None:
@@ -315,8 +316,8 @@ def test_a_child_that_has_but_the_ring_in_hand_is_missed_when_it_dies(near: Spoo
 
 def test_a_ring_that_nobody_answers_ends_within_five_seconds(near: Spool) -> None:
     near.client.lpush(QUEUE, b"x")
-    near.ring("lost with the broker")
-    assert 0 < near.client.pttl("mailworker:ring") <= 5000
+    near.look("lost with the broker")
+    assert 0 < near.client.pttl("mailworker:bridge_lock") <= 5000
 
 
 def _probe(near: Spool) -> str:
@@ -331,13 +332,13 @@ def test_a_probe_that_says_nothing_of_the_relay_leaves_its_turn_to_the_next_mail
 ) -> None:
     near.client.lpush(QUEUE, b"x", b"y")
     mail = _probe(near)
-    near.unring(B)
+    near.unlock(B)
     assert near.claim(B, "", 10).together == []
-    near.unring(B)
+    near.unlock(B)
     if what == "is no mail":
         near.take(A, [mail])
-        assert near.ring("t").wait_ms <= 50
-        near.step(A, [(mail, Failed("bad_payload", "no mail"))], end=True)
+        assert near.look("t").wait_ms <= 50
+        near.settle(A, [(mail, Failed("bad_payload", "no mail"))], end=True)
     elif what == "is gone":
         near.client.delete(f"mailworker:mail:{mail}")
         near.take(A, [mail])

@@ -48,7 +48,7 @@ def test_each_mail_of_the_message_is_safe_and_due_at_once(
     for _ in range(2):  # it may have been safe before the child died
         dies(name, args, kwargs)
         assert sorted(spool.claim("w/b", "", 10).together) == ids
-        spool.unring("w/b")
+        spool.unlock("w/b")
     assert [record.payload for record in spool.take("w/0", ids).records] == [PAYLOAD] * len(ids)
 
 

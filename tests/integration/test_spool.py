@@ -61,7 +61,7 @@ def claim(spool: Spool, *payloads: bytes, owner: str = "w/1.0") -> list[str]:
     for payload in payloads:
         spool.client.lpush(QUEUE, payload)
     claimed = spool.claim(owner, "", 100)
-    spool.unring(owner)
+    spool.unlock(owner)
     return claimed.together + claimed.alone
 
 
@@ -87,36 +87,36 @@ def test_a_claim_leaves_what_the_pool_cannot_use_soon_in_the_list(spool: Spool) 
     assert spool.claim("w/1.0", "", 1000).together == []
 
 
-def test_a_second_bridge_stands_back_while_the_first_has_the_ring(spool: Spool) -> None:
-    assert spool.ring("first").rung == 0  # nothing to do
+def test_a_second_bridge_stands_back_while_the_first_has_the_lock(spool: Spool) -> None:
+    assert not spool.look("first").ring  # nothing to do
     spool.client.lpush(QUEUE, b"x")
-    assert spool.ring("first").rung == 1
-    assert spool.ring("second").wait_ms < 0
-    assert not spool.claim("w/2.0", "second", 10).held
-    assert spool.claim("w/1.0", "first", 10).held
-    assert spool.ring("third").listen == 1
+    assert spool.look("first").ring
+    assert spool.look("second").wait_ms < 0
+    assert not spool.claim("w/2.0", "second", 10).locked
+    assert spool.claim("w/1.0", "first", 10).locked
+    assert spool.look("third").listen
 
 
 def test_a_lone_mail_is_left_to_the_bridge_and_the_ring_given_back(spool: Spool) -> None:
     spool.client.lpush(QUEUE, b"x")
     assert spool.claim("w/1.0", "", 10).lone
-    assert not spool.client.exists("mailworker:ring")
+    assert not spool.client.exists("mailworker:bridge_lock")
     spool.client.lpush(QUEUE, b"y", b"z")
     assert not spool.claim("w/1.0", "", 10).lone
-    assert spool.client.exists("mailworker:ring")
+    assert spool.client.exists("mailworker:bridge_lock")
 
 
 def test_a_ring_whose_answer_was_lost_is_still_the_caller_s(spool: Spool) -> None:
     spool.client.lpush(QUEUE, b"x")
-    assert spool.ring("mine").rung == 1
-    assert spool.ring("mine").rung == 1
-    assert spool.ring("other").rung == 0
+    assert spool.look("mine").ring
+    assert spool.look("mine").ring
+    assert not spool.look("other").ring
 
 
 def test_a_lost_doorbell_s_mails_are_due_now_unless_somebody_has_them(spool: Spool) -> None:
     ids = claim(spool, b"x", b"y")
     spool.take("w/1.0", ids[:1])
-    assert spool.ring("t").wait_ms > 20_000
+    assert spool.look("t").wait_ms > 20_000
     assert spool.wake(ids) == 1
     assert spool.claim("w/2.0", "", 10).together == ids[1:]
 
@@ -125,7 +125,7 @@ def test_the_ring_is_kept_while_there_is_more_to_do(spool: Spool) -> None:
     spool.client.lpush(QUEUE, b"x", b"y")
     spool.claim("w/1.0", "", 10)
     spool.client.lpush(QUEUE, b"z")
-    assert spool.unring("w/1.0")
+    assert spool.unlock("w/1.0")
 
 
 def test_a_mail_is_taken_by_one_owner_only(spool: Spool) -> None:
@@ -137,17 +137,17 @@ def test_a_mail_is_taken_by_one_owner_only(spool: Spool) -> None:
 def test_only_the_owner_may_commit(spool: Spool) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    assert spool.step("w/2.0", [], ids) == []
-    assert spool.step("w/1.0", [], ids) == ids
-    assert spool.step("w/1.0", [], ids) == ids  # an answer that was lost: asking again is harmless
+    assert spool.settle("w/2.0", [], ids) == []
+    assert spool.settle("w/1.0", [], ids) == ids
+    assert spool.settle("w/1.0", [], ids) == ids  # an answer that was lost: asking again is harmless
 
 
 def test_a_sent_mail_leaves_nothing_but_a_count(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [], ids)
-    spool.step("w/1.0", [(ids[0], Sent())], end=True)
-    spool.step("w/1.0", [(ids[0], Sent())], end=True)
+    spool.settle("w/1.0", [], ids)
+    spool.settle("w/1.0", [(ids[0], Sent())], end=True)
+    spool.settle("w/1.0", [(ids[0], Sent())], end=True)
     assert states(views) == {}
     assert views.status()["totals"]["sent"] == 1
     assert not spool.client.exists(f"mailworker:mail:{ids[0]}")
@@ -171,7 +171,7 @@ def test_a_committed_mail_of_a_dead_owner_is_in_doubt(
     spool = Spool(client, [QUEUE], in_doubt=policy)
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [], ids)
+    spool.settle("w/1.0", [], ids)
     spool.release("w/1.0", died=True)
     assert states(views) == expected
     assert views.status()["totals"]["in_doubt"] == 1
@@ -182,19 +182,19 @@ def test_a_stale_owner_cannot_commit_after_its_mail_was_released(spool: Spool) -
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
     spool.release("w/1.0", died=True)
-    assert spool.step("w/1.0", [], ids) == []
+    assert spool.settle("w/1.0", [], ids) == []
 
 
 def test_an_acceptance_counts_whoever_holds_the_record_by_now(spool: Spool, views: Queries) -> None:
     """A worker that was stopped in mid-send comes back with a 250: nobody must send that mail again."""
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [], ids)
+    spool.settle("w/1.0", [], ids)
     spool.release("w/1.0", died=True)
     spool.claim("w/2.0", "", 10)
     spool.take("w/2.0", ids)
-    spool.step("w/1.0", [(ids[0], Sent())], end=True)
-    assert spool.step("w/2.0", [], ids) == []
+    spool.settle("w/1.0", [(ids[0], Sent())], end=True)
+    assert spool.settle("w/2.0", [], ids) == []
     assert states(views) == {}
 
 
@@ -220,8 +220,8 @@ def test_deaths_in_company_bury_nobody(spool: Spool, views: Queries) -> None:
 def test_a_deferred_mail_is_due_at_its_time_with_the_recipients_that_are_left(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [], ids)
-    spool.step("w/1.0", [(ids[0], Deferred(0.0, 451, "RCPT", "451 later", ("b@x.org",)))], end=True)
+    spool.settle("w/1.0", [], ids)
+    spool.settle("w/1.0", [(ids[0], Deferred(0.0, 451, "RCPT", "451 later", ("b@x.org",)))], end=True)
     assert states(views) == {"deferred": 1}
     assert spool.claim("w/1.0", "", 10).together == ids
     record = spool.take("w/1.0", ids).records[0]
@@ -231,9 +231,9 @@ def test_a_deferred_mail_is_due_at_its_time_with_the_recipients_that_are_left(sp
 def test_a_deferred_mail_is_not_due_before_its_time(spool: Spool) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later"))], end=True)
+    spool.settle("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later"))], end=True)
     assert spool.claim("w/1.0", "", 10).together == []
-    assert 50_000 < spool.ring("t").wait_ms <= 60_000
+    assert 50_000 < spool.look("t").wait_ms <= 60_000
 
 
 def test_refused_recipients_become_a_dead_letter_of_their_own_while_the_others_are_tried_again(
@@ -242,7 +242,7 @@ def test_refused_recipients_become_a_dead_letter_of_their_own_while_the_others_a
     ids = claim(spool, b"octets")
     spool.take("w/1.0", ids)
     refused = Failed("recipient_refused", "550 no such user", 550, ("a@x.org",))
-    spool.step("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later", ("b@x.org",), refused))], end=True)
+    spool.settle("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later", ("b@x.org",), refused))], end=True)
     assert states(views) == {"deferred": 1, "failed": 1}
     (letter,) = views.dead_letters()
     assert (letter.reason, letter.raw, letter.recipients) == ("recipient_refused", b"octets", '["a@x.org"]')
@@ -251,7 +251,7 @@ def test_refused_recipients_become_a_dead_letter_of_their_own_while_the_others_a
 def test_what_is_returned_counts_no_attempt(spool: Spool) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [(ids[0], Returned())], end=True)
+    spool.settle("w/1.0", [(ids[0], Returned())], end=True)
     spool.claim("w/1.0", "", 10)
     assert spool.take("w/1.0", ids).records[0].tries == 0
 
@@ -266,7 +266,7 @@ def test_the_same_id_is_accepted_once_even_after_it_was_sent(spool: Spool, views
     assert spool.accept("order-7", b"{}", keyed=True).ring
     assert not spool.accept("order-7", b"{}", keyed=True).ring
     spool.take("w/1.0", ["order-7"])
-    spool.step("w/1.0", [("order-7", Sent())], end=True)
+    spool.settle("w/1.0", [("order-7", Sent())], end=True)
     assert not spool.accept("order-7", b"{}", keyed=True).ring
     assert states(views) == {}
 
@@ -276,8 +276,8 @@ def test_a_flood_of_new_mail_is_left_to_the_bridge_to_ring_for(spool: Spool) -> 
     assert rings == [True] * 10 + [False] * 20
     assert len(spool.claim("w/1.0", "", 100).together) == 10  # twice a batch is out for the one child
     assert spool.claim("w/1.0", "", 100).together == []
-    look = spool.ring("t")
-    assert (look.rung, look.wait_ms) == (0, 1000)
+    look = spool.look("t")
+    assert (look.ring, look.wait_ms) == (0, 1000)
     spool.take("w/1.0", [f"mail-{number}" for number in range(10)])
     assert len(spool.claim("w/1.0", "", 100).together) == 10
 
@@ -295,7 +295,7 @@ def test_a_refused_recipient_s_dead_letter_never_takes_another_mail_s_place(spoo
     spool.accept("order", b"octets", keyed=True)
     spool.take("w/1.0", ["order"])
     refused = Failed("recipient_refused", "550 no", 550, ("a@x.org",))
-    spool.step("w/1.0", [("order", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
+    spool.settle("w/1.0", [("order", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
     assert spool.client.hget("mailworker:mail:order~1", "payload") == b"victim"
     (letter,) = views.dead_letters()
     assert letter.id.startswith("order~1.")
@@ -338,8 +338,8 @@ class TestTheBreaker:
         spool.relay_failed("535 no", True)
         assert spool.take("w/1.0", ids).records == []
         assert spool.claim("w/1.0", "", 10).together == []
-        look = spool.ring("t")
-        assert (look.rung, look.listen) == (0, 0)
+        look = spool.look("t")
+        assert (look.ring, look.listen) == (0, 0)
         assert 14_000 < look.wait_ms <= 15_000
         assert spool.client.llen(QUEUE) == 1
         assert states(views) == {"queued": 1}
@@ -374,14 +374,14 @@ class TestAFullRedis:
         spool.client.lpush(QUEUE, *[b"x"] * 300)
         spool.batch = 500
         self.full(spool.client)
-        assert spool.ring("token").rung
+        assert spool.look("token").ring
         claimed = spool.claim("w/1.0", "token", 1000)
         assert len(claimed.together) == 200
         assert spool.client.llen(QUEUE) == 100
-        assert spool.unring("w/1.0")
+        assert spool.unlock("w/1.0")
         taken = spool.take("w/2.0", claimed.together)
         assert len(taken.records) == 200
-        spool.step("w/2.0", [(record.id, Sent()) for record in taken.records], end=True)
+        spool.settle("w/2.0", [(record.id, Sent()) for record in taken.records], end=True)
         assert len(spool.claim("w/1.0", "w/1.0", 1000).together) == 100
 
     def test_new_mail_is_refused_where_it_is_sent(self, spool: Spool) -> None:
@@ -393,8 +393,8 @@ class TestAFullRedis:
         ids = claim(spool, b"x", b"y")
         spool.take("w/1.0", ids)
         self.full(spool.client)
-        assert spool.step("w/1.0", [], ids) == ids
-        spool.step("w/1.0", [(ids[0], Sent()), (ids[1], Held("in_doubt", "?"))], end=True)
+        assert spool.settle("w/1.0", [], ids) == ids
+        spool.settle("w/1.0", [(ids[0], Sent()), (ids[1], Held("in_doubt", "?"))], end=True)
         spool.release("w/1.0", died=False)
         assert states(views) == {"held": 1}
 
@@ -402,13 +402,13 @@ class TestAFullRedis:
 def test_when_the_clock_of_redis_is_set_back_what_waits_does_not_wait_longer(spool: Spool) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later"))], end=True)
+    spool.settle("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later"))], end=True)
     spool.beat("w", 1, [])
     two_hours = 7_200_000  # as if these had been written before the clock went back
     spool.client.incrby("mailworker:clock", two_hours)
     spool.client.zincrby("mailworker:due", two_hours, ids[0])
     spool.beat("w", 1, [])
-    assert 50_000 < spool.ring("t").wait_ms <= 60_000
+    assert 50_000 < spool.look("t").wait_ms <= 60_000
 
 
 def test_a_read_only_redis_is_an_error_and_not_a_loss(spool: Spool) -> None:
@@ -427,7 +427,7 @@ class TestAPersonsDecisions:
     def bury(self, spool: Spool, *payloads: bytes) -> list[str]:
         ids = claim(spool, *payloads)
         spool.take("w/1.0", ids)
-        spool.step("w/1.0", [(mail_id, Failed("bad_address", "no")) for mail_id in ids], end=True)
+        spool.settle("w/1.0", [(mail_id, Failed("bad_address", "no")) for mail_id in ids], end=True)
         return ids
 
     def test_a_retried_dead_letter_keeps_its_id_and_history_and_its_age_begins_anew(
@@ -458,7 +458,7 @@ class TestAPersonsDecisions:
         pushed = [b"entry %d\0" % number for number in range(25)]
         ids = claim(spool, *pushed[:20])
         spool.take("w/1.0", ids[3:5])
-        spool.step("w/1.0", [(ids[3], Deferred(60, 451, "RCPT", "later")), (ids[4], Returned())], end=True)
+        spool.settle("w/1.0", [(ids[3], Deferred(60, 451, "RCPT", "later")), (ids[4], Returned())], end=True)
         for entry in pushed[20:]:
             spool.client.lpush(QUEUE, entry)
         result = give_back(spool, views, Limits(), dead=False, progress=lambda done, of: None)
@@ -473,7 +473,7 @@ class TestAPersonsDecisions:
         spool.accept("new", b'{"to":{"a@x.org":"A","b@x.org":null},"subject":"s","body":"b"}')
         ids = claim(spool, b"partly")
         spool.take("w/1.0", ids)
-        spool.step("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later", ("b@x.org",)))], end=True)
+        spool.settle("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later", ("b@x.org",)))], end=True)
         result = give_back(spool, views, Limits(), dead=False, progress=lambda done, of: None)
         assert (result.given, result.kept) == (1, 1)
         assert spool.client.lrange(QUEUE, 0, -1) == [
@@ -484,9 +484,9 @@ class TestAPersonsDecisions:
 def test_counts_and_records_agree_after_a_walk_through_every_state(spool: Spool, views: Queries) -> None:
     ids = claim(spool, *[b"%d" % number for number in range(9)])
     spool.take("w/1.0", ids)
-    spool.step("w/1.0", [], ids[:4])
+    spool.settle("w/1.0", [], ids[:4])
     outcomes = [(ids[0], Sent()), (ids[1], Held("in_doubt", "?")), (ids[2], Failed("x", "y"))]
-    spool.step("w/1.0", [*outcomes, (ids[5], Deferred(9, 450, "MAIL", "z")), (ids[6], Returned())])
+    spool.settle("w/1.0", [*outcomes, (ids[5], Deferred(9, 450, "MAIL", "z")), (ids[6], Returned())])
     found = dict.fromkeys(STATES, 0)
     for key in spool.client.scan_iter("mailworker:mail:*"):
         found[spool.client.hget(key, "state").decode()] += 1  # type: ignore[union-attr]
@@ -496,7 +496,7 @@ def test_counts_and_records_agree_after_a_walk_through_every_state(spool: Spool,
 def test_no_server_is_a_spool_error_that_names_no_password(tmp_path: Path) -> None:
     spool = Spool(connect("redis://:secret@127.0.0.1:1/0"), [QUEUE])
     with pytest.raises(SpoolError) as error:
-        spool.ring("t")
+        spool.look("t")
     assert "secret" not in str(error.value)
 
 
@@ -538,7 +538,7 @@ class TestALargePayload:
         (record,) = spool.take("w/1.0", ["m"]).records
         assert spool.payloads(["m", "x"]) == {"m": self.LARGE}
         assert record.size == len(self.LARGE)
-        spool.step("w/1.0", [("m", Sent())], end=True)
+        spool.settle("w/1.0", [("m", Sent())], end=True)
         assert self.beside(client) == 0
         assert spool.payloads(["m"]) == {}
         assert spool.accept("m", self.LARGE).ring is not keyed
@@ -554,7 +554,7 @@ class TestALargePayload:
         spool.accept("m", self.LARGE)
         spool.take("w/1.0", ["m"])
         refused = Failed("recipient_refused", "550 no", 550, ("a@x.org",))
-        spool.step("w/1.0", [("m", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
+        spool.settle("w/1.0", [("m", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
         (letter,) = views.dead_letters()
         assert letter.raw == self.LARGE
         assert [mail.payload for _, _, mail in views.waiting(dead=True)] == [self.LARGE] * 2
@@ -566,7 +566,7 @@ class TestALargePayload:
         claim(spool, b"1", self.LARGE, self.LARGE + b"2", b"3")
         client.delete("mailworker:owners")
         for _, mail_id, mail in reversed(views.waiting(dead=False)):
-            spool.give_back([(mail_id, mail.queue, mail.payload)])
+            spool.give_back([(mail_id, mail.source, mail.payload)])
         assert client.lrange(QUEUE, 0, -1) == [b"3", self.LARGE + b"2", self.LARGE, b"1"]
         assert client.keys("mailworker:mail:*") == client.keys("mailworker:payload:*") == []
 
@@ -577,7 +577,7 @@ def test_the_same_id_within_a_day_is_one_mail_whatever_became_of_it_and_that_is_
 ) -> None:
     assert spool.accept("order 7", b"{}", keyed=True).ring
     spool.take("w/1.0", ["order 7"])
-    spool.step("w/1.0", [("order 7", Sent() if end == "sent" else Failed("refused", "no"))], end=True)
+    spool.settle("w/1.0", [("order 7", Sent() if end == "sent" else Failed("refused", "no"))], end=True)
     if end == "dropped":
         spool.drop(["order 7"])
     if end == "given back":
@@ -589,7 +589,7 @@ def test_the_same_id_within_a_day_is_one_mail_whatever_became_of_it_and_that_is_
 def test_a_dead_letter_of_an_earlier_day_swallows_no_mail(spool: Spool, views: Queries) -> None:
     spool.accept("order", b"old", keyed=True)
     spool.take("w/1.0", ["order"])
-    spool.step("w/1.0", [("order", Failed("refused", "no"))], end=True)
+    spool.settle("w/1.0", [("order", Failed("refused", "no"))], end=True)
     spool.client.delete("mailworker:day:order")  # a day later
     accepted = spool.accept("order", b"new", keyed=True)
     assert accepted.ring
@@ -628,7 +628,7 @@ def test_a_put_whose_answer_was_lost_and_whose_mail_was_sent_meanwhile_makes_no_
     if not flood:
         assert not spool.claim("w/2.0", "", 100).together  # it waits for its caller's doorbell
     spool.take("w/1.0", ["m"])
-    spool.step("w/1.0", [("m", Sent())], end=True)
+    spool.settle("w/1.0", [("m", Sent())], end=True)
     if flood or keyed:
         assert not spool.accept("m", b"{}", keyed=keyed).ring
     assert caplog.text == ""

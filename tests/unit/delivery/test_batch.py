@@ -22,11 +22,11 @@ class Away:
         self.left = calls
         self.settled: list[Any] = []
 
-    def step(self, _: str, settle: Any, *__: Any) -> list[str]:
+    def settle(self, _: str, outcomes: Any, *__: Any) -> list[str]:
         self.left -= 1
         if self.left >= 0:
             raise SpoolError("Redis: away")
-        self.settled += [mail_id for mail_id, _ in settle]
+        self.settled += [mail_id for mail_id, _ in outcomes]
         return []
 
     def part_of(self, mail_id: str) -> str:

@@ -1,4 +1,4 @@
-"""A ring is given back by who has it. What else is in a message to the bridge releases nobody's mails."""
+"""The lock is given back by who has it. What else is in a message to the bridge releases nobody's mails."""
 
 from __future__ import annotations
 

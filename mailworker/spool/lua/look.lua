@@ -8,9 +8,9 @@ if closed > 0 then
 end
 if work(KEYS, tonumber(ARGV[2])) then
   run_when_full()
-  if redis.call('SET', RING, ARGV[1], 'NX', 'PX', RING_MS) then return {1, 0, 0} end
+  if redis.call('SET', BRIDGE_LOCK, ARGV[1], 'NX', 'PX', RUNG_LOCK_MS) then return {1, 0, 0} end
   -- The answer to this very call was lost, and it is asked again.
-  if redis.call('GET', RING) == ARGV[1] then return {1, 0, 0} end
+  if redis.call('GET', BRIDGE_LOCK) == ARGV[1] then return {1, 0, 0} end
   return {0, -1, 0}
 end
 local wait = 3600000

@@ -25,7 +25,7 @@ end
 if ARGV[5] == '1' then redis.call('SET', day, ARGV[7], 'EX', 86400) end
 local state = wait > 0 and 'deferred' or 'queued'
 local field, value = store(id, ARGV[2])
-redis.call('HSET', mail_key(id), 'state', state, field, value, 'at', now, 'queue', '',
+redis.call('HSET', mail_key(id), 'state', state, field, value, 'at', now, 'source', '',
   'sequence', redis.call('INCR', SEQUENCE))
 if ARGV[5] == '1' then redis.call('HSET', mail_key(id), 'keyed', 1) end
 if wait > 0 then redis.call('HSET', mail_key(id), 'since', now + wait) end

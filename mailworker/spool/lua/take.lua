@@ -1,4 +1,4 @@
--- KEYS: legacy lists. ARGV: owner, lease in ms, largest mail in octets, in-doubt policy, batch, ring's token, ids…
+-- KEYS: legacy lists. ARGV: owner, lease in ms, largest mail in octets, in-doubt policy, batch, lock's token, ids…
 -- Returns {records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, closed, told}; a record is
 -- {id, payload, size, at, tries, rcpt, since, origin}, the payload '' where it is too large for a mail or for a script;
 -- closed is 1 where the relay's breaker kept the mails in the queue.
@@ -49,9 +49,9 @@ end
 write_counts()
 local ring = 0
 if rung() < pool_size() * tonumber(ARGV[5]) and work(KEYS, tonumber(ARGV[5])) then
-  if redis.call('SET', RING, ARGV[6], 'NX', 'PX', RING_MS) or redis.call('GET', RING) == ARGV[6] then
+  if redis.call('SET', BRIDGE_LOCK, ARGV[6], 'NX', 'PX', RUNG_LOCK_MS) or redis.call('GET', BRIDGE_LOCK) == ARGV[6] then
     ring = 1
-    redis.call('HINCRBY', OWNERS, owner, 1)  -- who dies before it rings is missed, and the ring is free
+    redis.call('HINCRBY', OWNERS, owner, 1)  -- who dies before it rings is missed, and the lock is free
   end
 end
 return {records, ring, redis.call('EXISTS', RELAY), now, open and not probing and 1 or 0, told}

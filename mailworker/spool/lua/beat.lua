@@ -27,7 +27,7 @@ redis.call('SET', '@PREFIX@clock', now)
 if last - now > 10000 then
   local due = redis.call('ZRANGE', DUE, 0, -1, 'WITHSCORES')
   for i = 1, #due, 2 do redis.call('ZADD', DUE, due[i + 1] - (last - now), due[i]) end
-  redis.call('DEL', RING, PROBE, RUNG)
+  redis.call('DEL', BRIDGE_LOCK, PROBE, RUNG)
   redis.call('HSET', HEARD, ' moved', now)
 end
 return redis.call('HGETALL', OWNERS)

@@ -1,15 +1,15 @@
--- KEYS: legacy lists. ARGV: bridge's owner, ring's token or '', most mails, most octets, ring patience in ms,
+-- KEYS: legacy lists. ARGV: bridge's owner, lock's token or '', most mails, most octets, ring patience in ms,
 -- 20 random hex digits, batch, in-doubt policy, '1' to go on in a full Redis: without it the first write is refused.
--- Returns {ids to ring, ids to ring each alone, pool children, 1 if the ring was ours, 1 if the one id is the bridge's
--- to deliver and the ring is given back, what is to be told}.
+-- Returns {ids to ring, ids to ring each alone, pool children, 1 if the lock is ours, 1 if the one id is the bridge's
+-- to deliver and the lock is given back, what is to be told}.
 local owner, token, most, most_octets = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local patience, random, batch, policy = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]), ARGV[8]
 local size = pool_size()
 
-local held = redis.call('GET', RING)
-if token ~= '' and held ~= token and held ~= owner then return {{}, {}, size, 0, 0, {}} end
+local locked_by = redis.call('GET', BRIDGE_LOCK)
+if token ~= '' and locked_by ~= token and locked_by ~= owner then return {{}, {}, size, 0, 0, {}} end
 if ARGV[9] == '1' then run_when_full() end
-redis.call('SET', RING, owner, 'PX', 10000)
+redis.call('SET', BRIDGE_LOCK, owner, 'PX', 10000)
 leave(owner, policy)
 local function nothing()
   write_counts()
@@ -102,7 +102,7 @@ local function drain(queue, share)
     field, value = take_last(queue, id, field == 'size')  -- large ones come in series
     if not field then break end
     sequence = sequence + 1
-    redis.call('HSET', mail_key(id), 'state', 'queued', field, value, 'at', now, 'queue', queue)
+    redis.call('HSET', mail_key(id), 'state', 'queued', field, value, 'at', now, 'source', queue)
     count('queued', 1)
     count('total:claimed', 1)
     ring(id)
@@ -125,7 +125,7 @@ if #scores > 0 then
   redis.call('HINCRBY', OWNERS, owner, 1)
 end
 write_counts()
--- One mail on an idle system: the bridge delivers it itself, so the ring is free for the next one.
+-- One mail on an idle system: the bridge delivers it itself, so the lock is free for the next one.
 local lone = #ids == 1 and #alone == 0 and not work(KEYS, batch)
-if lone then redis.call('DEL', RING) end
+if lone then redis.call('DEL', BRIDGE_LOCK) end
 return {ids, alone, size, 1, lone and 1 or 0, told}

@@ -15,7 +15,7 @@ redis.call('HDEL', OWNERS, owner)
 redis.call('HDEL', POOLS, owner)
 redis.call('ZREM', PLACES, owner)
 redis.call('HDEL', HEARD, owner)
-if belongs(redis.call('GET', RING), owner) then redis.call('DEL', RING) end
+if belongs(redis.call('GET', BRIDGE_LOCK), owner) then redis.call('DEL', BRIDGE_LOCK) end
 if redis.call('GET', PROBE) == owner then redis.call('DEL', PROBE) end
 write_counts()
 return {released, told}

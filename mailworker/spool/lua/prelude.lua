@@ -2,7 +2,7 @@
 -- Time is Redis's own, in milliseconds. A script changes a record and its place in `due` in one step.
 -- '@PREFIX@' is replaced with the prefix, here and in each script: a name that is whole costs nothing while they run.
 local DUE, COUNTS, DEAD, OWNERS, POOLS = '@PREFIX@due', '@PREFIX@counts', '@PREFIX@dead', '@PREFIX@owners', '@PREFIX@pools'
-local RING, RELAY, PROBE, SEQUENCE = '@PREFIX@ring', '@PREFIX@relay', '@PREFIX@probe', '@PREFIX@sequence'
+local BRIDGE_LOCK, RELAY, PROBE, SEQUENCE = '@PREFIX@bridge_lock', '@PREFIX@relay', '@PREFIX@probe', '@PREFIX@sequence'
 local HEARD, LATE = '@PREFIX@heard', '@PREFIX@late'
 -- Each call has a number of its own, as the last argument. A call whose answer was not waited for is called off before
 -- its caller goes on (calloff.lua): a copy of it that arrives after that, from a socket that was closed, does nothing.
@@ -124,8 +124,8 @@ local function leave(owner, policy)
   redis.call('DEL', lease_key(owner), claim_key(owner))
 end
 
--- The ring's holder is a bridge's owner, or the token of one who rings: its owner, a blank and a number.
-local RING_MS = 5000
+-- The lock's holder is a bridge's owner, or the token of one who rings: its owner, a blank and a number.
+local RUNG_LOCK_MS = 5000
 local function belongs(holder, owner) return holder and (holder == owner or holder:sub(1, #owner + 1) == owner .. ' ') end
 
 local function children()

@@ -51,13 +51,13 @@ local function split(id, refused)
     copy = id .. '~' .. redis.call('HINCRBY', mail_key(id), 'splits', 1) .. '.' .. redis.sha1hex(call .. id):sub(1, 12)
   until redis.call('EXISTS', mail_key(copy)) == 0
   redis.call('HSET', mail_key(id), 'part', copy)
-  local record = redis.call('HMGET', mail_key(id), 'payload', 'at', 'queue', 'tries', 'origin', 'sequence', 'size')
+  local record = redis.call('HMGET', mail_key(id), 'payload', 'at', 'source', 'tries', 'origin', 'sequence', 'size')
   local field, value = 'payload', record[1]
   if record[7] then
     field, value = 'size', record[7]
     redis.call('SORT', payload_key(id), 'BY', 'nosort', 'STORE', payload_key(copy))
   end
-  redis.call('HSET', mail_key(copy), field, value, 'at', record[2], 'queue', record[3],
+  redis.call('HSET', mail_key(copy), field, value, 'at', record[2], 'source', record[3],
     'tries', record[4] or 0, 'rcpt', refused.rcpt, 'origin', record[5] or id)
   if record[6] then redis.call('HSET', mail_key(copy), 'sequence', record[6]) end
   count('queued', 1)
