@@ -1,5 +1,5 @@
-"""Pure: what `mailworker status` says first. The first thing that is wrong, the command or setting that mends it, and
-an exit code that a script can use."""
+"""What `mailworker status` says first: the first thing that is wrong, the command or setting that mends it, and an exit
+code that a script can use. All but `read_report` is pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .delivery.remedies import remedy
+from .spool import Queries, machine, owner
 from .spool.redis_errors import ADVICE
 
 GOOD: Final = 0
@@ -32,8 +33,23 @@ class Finding:
     code: int
 
 
+def read_report(queries: Queries) -> dict[str, Any]:
+    """What `Queries.status` returns, and what the kernel knows better: a worker of this machine whose process is gone
+    is not alive, however short ago it was heard of.
+
+    Raises `SpoolError`.
+    """
+    report = queries.status()
+    space = machine.space()
+    gone = {name for name in report["workers"] if owner.gone(name, space)}
+    return report | {
+        "workers": {name: size for name, size in report["workers"].items() if name not in gone},
+        "silent": report["silent"] | {name: report["heard_seconds"][name] for name in gone},
+    }
+
+
 def judge(report: Mapping[str, Any]) -> Finding:
-    """The first thing that is wrong in what `Queries.status` returns, or that mail flows."""
+    """The first thing that is wrong in a report, or that mail flows."""
     return (
         _redis(report)
         or _workers(report)

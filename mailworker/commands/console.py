@@ -21,7 +21,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """What went wrong, as one line on standard error and an exit code (see `verdict`); never a traceback for a known
+    """What went wrong, as one line on standard error and an exit code (see `findings`); never a traceback for a known
     error."""
 
     @wraps(command)
@@ -34,7 +34,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except MailworkerError as error:
-            fail(told(error), code_of(error))
+            fail(explained(error), code_of(error))
         except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
             raise  # click's own ways to end
         except Exception as error:  # a bug, or records that nobody of us wrote: no mail on the terminal
@@ -68,7 +68,7 @@ def code_of(error: Exception) -> int:
     return LATER if away or code in refusal.PASSES else PROBLEM
 
 
-def told(error: Exception) -> str:
+def explained(error: Exception) -> str:
     """The line for a person."""
     from ..errors import SpoolError  # noqa: PLC0415
     from ..spool import redis_errors as refusal  # noqa: PLC0415
