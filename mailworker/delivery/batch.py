@@ -16,10 +16,10 @@ from ..mail import message, mime
 from ..mail.address import Mailbox
 from ..mail.message import Limits
 from ..outcome import Deferred, Failed, Further, Held, Outcome, Returned, Sent, Step
+from ..smtp.journal import Outgoing
 from ..smtp.refusals import Refusal, crowded, refusal, throttled
 from ..smtp.replies import Reply
 from ..smtp.retry_after import asked_delay
-from ..smtp.session import Outgoing
 from ..smtp.verdict import Verdict
 from ..smtp.warm import SLOW, WarmConnection
 from ..spool import Record, Spool, Taken
@@ -108,7 +108,7 @@ class Batch:
             or (self.crowd or self.slower) is not None
         )
 
-    # What the session asks: see session.Journal.
+    # What the session asks: see smtp/journal.py.
 
     def next(self, count: int) -> list[Outgoing]:
         mails: list[Outgoing] = []

@@ -15,8 +15,8 @@ from ..mail.address import Mailbox
 from ..mail.message import Email
 from ..outcome import Deferred, Failed
 from ..smtp import session
+from ..smtp.journal import Outgoing
 from ..smtp.relay import Relay
-from ..smtp.session import Outgoing
 from ..smtp.verdict import Verdict
 from ..smtp.warm import WarmConnection
 from .retry import Policy, decide

@@ -16,15 +16,13 @@ from typing import Final
 from ..errors import OutOfStep, SmtpError
 from .complaints import blames_the_group, refuses_the_command
 from .connection import LARGE, Connection
+from .journal import Journal, Outgoing, give_back
 from .proof import prove
 from .replies import Reply
 from .transaction import (
-    Journal,
     Opening,
-    Outgoing,
     begin,
     closes,
-    give_back,
     next_mail,
     out_of_sequence,
     patience,

@@ -1,4 +1,4 @@
-"""A connection's life: open, greet, secure, log in, be reused, be closed. Foreign errors end here.
+"""A connection's life: made (see `opening`), used, reused, broken off, closed. Foreign errors end here.
 
 Not smtplib: its deadlines are per `recv`, so that a relay which sends an octet a second holds it for ever, and an
 endless multi-line reply fills its memory.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 import select
 import socket
 import ssl
@@ -17,20 +16,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..errors import OutOfStep, SmtpError
-from .auth import Ended, Round, log_in
-from .dial import dial
-from .relay import Relay, Security
+from .relay import Relay
 from .replies import Reply, ReplyReader
-from .tls import is_tls, names, other, refused_later, secure, unusual
 from .wording import Wording
 
 LARGE: Final = 64 * 1024
 """Octets above which joining for the sake of one segment costs more than it saves."""
-
-SILENT_TLS: Final = 2
-SILENT: Final = 7
-"""Seconds without a greeting, on port 465 and on others, after which it is looked at whether the relay waits for TLS.
-Postfix's postscreen greets after 6."""
 
 FORGOTTEN: Final = 2
 """Seconds of idleness after which a connection is asked for an answer before it is used: one round trip."""
@@ -40,7 +31,7 @@ SOON: Final = 0.8
 
 
 class Connection:
-    """One session with a relay, greeted and logged in, ready for MAIL. Made by `open_connection`."""
+    """One session with a relay, greeted and logged in, ready for MAIL. Made by `opening`."""
 
     def __init__(self, relay: Relay, sock: socket.socket) -> None:
         self.relay = relay
@@ -214,133 +205,3 @@ def _packets(parts: Sequence[bytes]) -> Iterator[bytes]:
             size += len(part)
     if small:
         yield b"".join(small)
-
-
-def open_connection(relay: Relay) -> Connection:
-    """Connects, greets, secures and logs in. Raises `SmtpError`; then nothing is left open."""
-    so_far = Round()
-    while True:
-        try:
-            return _open(relay, so_far)
-        except Ended:  # each time with one mechanism less
-            continue
-
-
-def _open(relay: Relay, so_far: Round) -> Connection:
-    connection = Connection(relay, dial(relay))
-    try:
-        if relay.security is Security.TLS:
-            _secure(connection)
-        _greeting(connection)
-        _hello(connection)
-        if relay.security is Security.STARTTLS:
-            _starttls(connection)
-        if relay.user:
-            log_in(connection, connection.extensions.get("AUTH", ""), so_far)
-    except BaseException as error:
-        connection.close(polite=False)
-        if isinstance(error, SmtpError):
-            raise _explained(connection, error) from error
-        raise
-    return connection
-
-
-def _greeting(connection: Connection) -> None:
-    """A relay that waits for TLS says nothing, and neither does a slow one. Which it is is looked at once."""
-    relay = connection.relay
-    whole = relay.deadlines.reply
-    soon = min(whole, SILENT_TLS if relay.port == 465 else SILENT)
-    if relay.security is not Security.TLS and soon < whole and not connection.replies.wait(soon):
-        if is_tls(relay, soon):
-            text = f"the relay waits for TLS on port {relay.port}: write {other(relay, 'smtps')} in MAILWORKER_SMTP_URL"
-            raise SmtpError("greeting", 0, text, configuration=True)
-        connection.patience = whole - soon
-    try:
-        _expect(connection.reply("greeting"), "greeting")
-    finally:
-        connection.patience = whole
-
-
-def _explained(connection: Connection, error: SmtpError) -> SmtpError:
-    """What the error does not know itself: names in a certificate, and what TLS 1.3 refuses after the hand-shake."""
-    relay = connection.relay
-    if error.phase == "TLS" and "not valid for" in error.text:
-        found: list[str] = []
-        with contextlib.suppress(OSError, SmtpError):
-            found = _names(relay)
-        if found:
-            text = error.text.replace(": write a host", f": it is for {', '.join(found[:5])}: write a host")
-            return SmtpError("TLS", 0, text, configuration=True)
-    if error.phase == "greeting" and not error.code and not error.configuration and (hint := unusual(relay)):
-        return SmtpError("greeting", 0, f"{error.text}; {hint} in MAILWORKER_SMTP_URL")
-    if isinstance(error.__cause__, ssl.SSLError) and error.phase != "TLS":
-        return refused_later(error.__cause__, relay) or error
-    return error
-
-
-def _names(relay: Relay) -> list[str]:
-    connection = Connection(relay, dial(relay))
-    try:
-        if relay.security is Security.STARTTLS:
-            _expect(connection.reply("greeting"), "greeting")
-            _hello(connection)
-            _expect(connection.command("STARTTLS", "STARTTLS"), "STARTTLS")
-        return names(connection.sock, relay)
-    finally:
-        connection.close(polite=False)
-
-
-def _secure(connection: Connection) -> None:
-    connection.sock = secure(connection.sock, connection.relay)
-    # A new reader: what came in clear text before the hand-shake must not count as an answer inside it.
-    connection.replies = ReplyReader(connection.sock)
-    connection.secure = True
-
-
-def _expect(reply: Reply, phase: str, configuration: bool = False) -> Reply:
-    if not reply.positive:
-        raise SmtpError(phase, reply.code, reply.text, configuration and not reply.transient)
-    return reply
-
-
-def _hello(connection: Connection) -> None:
-    name = connection.relay.helo or _own_name(connection.sock)
-    begun = time.monotonic()
-    reply = connection.command(f"EHLO {name}", "EHLO")
-    connection.pace = time.monotonic() - begun
-    if reply.code in (500, 502, 504):
-        connection.extensions = {}
-        _expect(connection.command(f"HELO {name}", "HELO"), "HELO")
-        return
-    _expect(reply, "EHLO")
-    connection.extensions = _announced(reply.text)
-
-
-def _announced(text: str) -> dict[str, str]:
-    """Keywords in upper case and their parameters. Of several lines for AUTH each counts, and some old relays say
-    "AUTH=LOGIN", from before the keyword was settled."""
-    extensions: dict[str, str] = {}
-    for line in text.split("\n")[1:]:
-        keyword, _, parameters = re.sub(r"[=\s]", " ", line.strip(), count=1).partition(" ")
-        keyword = keyword.upper()
-        if keyword == "AUTH":
-            parameters = " ".join([extensions.get("AUTH", ""), parameters.replace("=", " ")]).strip()
-        extensions[keyword] = parameters.strip()
-    return extensions
-
-
-def _own_name(sock: socket.socket) -> str:
-    """An address literal (RFC 5321, 4.1.3). A look-up of the host's name may take seconds and prove nothing."""
-    host = sock.getsockname()[0]
-    return f"[IPv6:{host.partition('%')[0]}]" if ":" in host else f"[{host}]"
-
-
-def _starttls(connection: Connection) -> None:
-    relay = connection.relay
-    if not connection.has("STARTTLS"):
-        text = f"the relay does not offer it: write {other(relay, 'smtps')} where it speaks TLS from the start, or"
-        text += " smtp:// where nobody can listen in on the way, in MAILWORKER_SMTP_URL"
-        raise SmtpError("STARTTLS", 0, text, configuration=True)
-    _expect(connection.command("STARTTLS", "STARTTLS"), "STARTTLS", configuration=True)
-    _secure(connection)
-    _hello(connection)

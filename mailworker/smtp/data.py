@@ -15,16 +15,14 @@ from ..envelope import Envelope
 from ..errors import OutOfStep, SmtpError
 from .complaints import blames_the_group, refuses_the_command, says_pipelining
 from .connection import LARGE, Connection
+from .journal import Journal, Outgoing, give_back
 from .replies import Reply
 from .transaction import (
     HASTY,
-    Journal,
     Opening,
-    Outgoing,
     ask,
     begin,
     closes,
-    give_back,
     go_ahead,
     in_sequence,
     next_mail,

@@ -40,6 +40,8 @@ class Relay:
     idle: float = 20
     mails: int = 1000
     deadlines: Deadlines = Deadlines()
+    name: str = "default"
+    """What tells it from another relay."""
 
     @property
     def place(self) -> str:

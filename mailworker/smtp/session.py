@@ -10,9 +10,7 @@ from ..errors import OutOfStep, SmtpError
 from .bdat import stream
 from .connection import Connection
 from .data import one_by_one
-from .transaction import Journal, Outgoing
-
-__all__ = ["Journal", "Outgoing", "send"]
+from .journal import Journal
 
 
 def send(connection: Connection, journal: Journal) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from ..envelope import Envelope
 from ..errors import OutOfStep, SmtpError
 from .connection import Connection
+from .journal import Journal, Outgoing
 from .refusals import wants_login
 from .replies import Reply
 from .verdict import Verdict
@@ -19,29 +19,6 @@ SLOWEST: Final = 50_000
 HASTY: Final = 8
 """Seconds for a reply to commands that left together, until the relay has shown that it reads such. Nothing is lost by
 giving up so soon: no content has left, and the next connection asks one thing at a time and waits as long as is set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    id: str
-    envelope: Envelope
-
-
-class Journal(Protocol):
-    def next(self, count: int) -> list[Outgoing]:
-        """Up to `count` mails more; none when there are no more, or the caller is to stop."""
-
-    def commit(self, mails: list[Outgoing]) -> list[Outgoing]:
-        """Marks these as about to be sent, and gives back those that still may be."""
-
-    def done(self, mail: Outgoing, verdict: Verdict) -> None:
-        """The relay's verdict, committed or not. A committed mail without one is in doubt."""
-
-    def again(self, mail: Outgoing) -> None:
-        """This mail was certainly not sent, committed or not, and is not to blame: it comes again from `next`."""
-
-    def withdraw(self, mail: Outgoing) -> None:
-        """This mail was certainly not sent, committed or not; whether it is to blame is not for the session to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +204,6 @@ def closes(connection: Connection) -> bool:
     except SmtpError:
         return connection.replies.closed
     return False
-
-
-def give_back(journal: Journal, mails: Iterable[Outgoing]) -> None:
-    """Mails of which nothing left, in the order in which they came."""
-    for mail in reversed(list(mails)):
-        journal.again(mail)
 
 
 def patience(seconds: float, size: int) -> float:

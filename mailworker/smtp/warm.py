@@ -8,7 +8,8 @@ import time
 from collections import deque
 from typing import Final
 
-from .connection import Connection, open_connection
+from .connection import Connection
+from .opening import open_connection
 from .relay import Relay
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,10 @@ import pytest
 from mailworker.envelope import Envelope
 from mailworker.errors import SmtpError
 from mailworker.smtp import session
-from mailworker.smtp.connection import Connection, open_connection
+from mailworker.smtp.connection import Connection
+from mailworker.smtp.journal import Outgoing
+from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines, Relay
-from mailworker.smtp.session import Outgoing
 from mailworker.smtp.verdict import Verdict
 from mailworker.smtp.warm import WarmConnection
 
@@ -43,7 +44,7 @@ def mails(count: int, prefix: str = "m") -> list[Outgoing]:
 
 
 class Journal:
-    """Hands out mails and fails on whatever breaks the protocol of `session.Journal`."""
+    """Hands out mails and fails on whatever breaks the protocol of `journal.Journal`."""
 
     def __init__(self, todo: Iterable[Outgoing], window: int = 100) -> None:
         self.todo = deque(todo)

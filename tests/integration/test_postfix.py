@@ -14,9 +14,9 @@ from mailworker.envelope import Envelope
 from mailworker.errors import SmtpError
 from mailworker.outcome import Deferred
 from mailworker.smtp import session
-from mailworker.smtp.connection import open_connection
+from mailworker.smtp.journal import Outgoing
+from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Relay
-from mailworker.smtp.session import Outgoing
 from mailworker.smtp.warm import WarmConnection
 
 from .postfix import Postfix

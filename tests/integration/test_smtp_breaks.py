@@ -16,7 +16,8 @@ from mailworker.delivery.retry import Policy, decide
 from mailworker.errors import SmtpError
 from mailworker.outcome import Deferred
 from mailworker.smtp import session
-from mailworker.smtp.connection import Connection, open_connection
+from mailworker.smtp.connection import Connection
+from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.replies import MAX_REPLY, ReplyReader
 

@@ -11,8 +11,8 @@ from contextlib import closing
 import pytest
 
 from mailworker.errors import SmtpError
-from mailworker.smtp import connection as connection_module
-from mailworker.smtp.connection import open_connection
+from mailworker.smtp import opening
+from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines, Security
 
 from . import smtp_server as behave
@@ -117,7 +117,7 @@ def test_all_addresses_of_a_relay_share_one_deadline(monkeypatch: pytest.MonkeyP
             filler.setblocking(False)
             filler.connect_ex(address)
         entry = (socket.AF_INET, socket.SOCK_STREAM, 0, "", address)
-        monkeypatch.setattr(connection_module.socket, "getaddrinfo", lambda *a, **k: [entry] * 4)
+        monkeypatch.setattr(opening.socket, "getaddrinfo", lambda *a, **k: [entry] * 4)
         with SmtpServer() as server:
             seconds = took(lambda: refused(server, deadlines=SHORT))
         for filler in fillers:

@@ -13,7 +13,7 @@ from mailworker.envelope import Envelope
 from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
 from mailworker.mail.message import Email
-from mailworker.smtp.session import Outgoing
+from mailworker.smtp.journal import Outgoing
 
 from .smtp_client import WAYS, send_all
 from .smtp_server import SmtpServer

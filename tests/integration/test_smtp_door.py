@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from mailworker.errors import SmtpError
-from mailworker.smtp import connection as connection_module
-from mailworker.smtp import dial
-from mailworker.smtp.connection import open_connection
+from mailworker.smtp import dial, opening
+from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines, Relay, Security
 
 from . import smtp_server as behave
@@ -133,7 +132,7 @@ def test_tls_asked_of_clear_text_says_so() -> None:
 
 
 def test_clear_text_asked_of_tls_says_so_and_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "SILENT", 0.2)
+    monkeypatch.setattr(opening, "SILENT", 0.2)
     for security in (Security.CLEAR, Security.STARTTLS):
         with SmtpServer(tls=server_context("good"), implicit_tls=True) as server:
             begun = time.monotonic()
@@ -145,7 +144,7 @@ def test_clear_text_asked_of_tls_says_so_and_soon(monkeypatch: pytest.MonkeyPatc
 
 def test_a_slow_greeting_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Postscreen, and relays that make strangers wait."""
-    monkeypatch.setattr(connection_module, "SILENT", 0.1)
+    monkeypatch.setattr(opening, "SILENT", 0.1)
 
     def slow(session: behave.Session, argument: str) -> None:
         time.sleep(0.6)

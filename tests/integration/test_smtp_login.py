@@ -14,7 +14,7 @@ import pytest
 
 from mailworker.errors import SmtpError
 from mailworker.smtp import auth, token
-from mailworker.smtp.connection import open_connection
+from mailworker.smtp.opening import open_connection
 from mailworker.smtp.token import Tokens
 
 from . import smtp_server as behave

@@ -13,8 +13,8 @@ import pytest
 from mailworker.envelope import Envelope
 from mailworker.errors import SmtpError
 from mailworker.smtp import session
-from mailworker.smtp.connection import open_connection
-from mailworker.smtp.session import Outgoing
+from mailworker.smtp.journal import Outgoing
+from mailworker.smtp.opening import open_connection
 
 from . import smtp_server as behave
 from .smtp_client import (

@@ -13,7 +13,7 @@ import pytest
 
 from mailworker.errors import OutOfStep, SmtpError
 from mailworker.smtp import session
-from mailworker.smtp.connection import open_connection
+from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.warm import WarmConnection
 

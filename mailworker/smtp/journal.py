@@ -1,0 +1,39 @@
+"""What a session asks of whoever has the mails: the next ones, leave to send them; and what it tells of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..envelope import Envelope
+from .verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    id: str
+    envelope: Envelope
+
+
+class Journal(Protocol):
+    def next(self, count: int) -> list[Outgoing]:
+        """Up to `count` mails more; none when there are no more, or the caller is to stop."""
+
+    def commit(self, mails: list[Outgoing]) -> list[Outgoing]:
+        """Marks these as about to be sent, and gives back those that still may be."""
+
+    def done(self, mail: Outgoing, verdict: Verdict) -> None:
+        """The relay's verdict, committed or not. A committed mail without one is in doubt."""
+
+    def again(self, mail: Outgoing) -> None:
+        """This mail was certainly not sent, committed or not, and is not to blame: it comes again from `next`."""
+
+    def withdraw(self, mail: Outgoing) -> None:
+        """This mail was certainly not sent, committed or not; whether it is to blame is not for the session to say."""
+
+
+def give_back(journal: Journal, mails: Iterable[Outgoing]) -> None:
+    """Mails of which nothing left, in the order in which they came."""
+    for mail in reversed(list(mails)):
+        journal.again(mail)
