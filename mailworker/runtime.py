@@ -8,7 +8,7 @@ import socket
 import threading
 from functools import cache
 
-from .delivery.deliver import Office
+from .delivery.deliver import Delivery, Office
 from .delivery.slots import Slots
 from .settings import Settings, load
 from .spool import Spool, connect, owner
@@ -102,9 +102,9 @@ def seated() -> frozenset[str]:
 
 
 @cache
-def _office(process: int) -> Office:
+def _delivery(process: int) -> Delivery:
     configuration = settings()
-    return Office(
+    office = Office(
         spool=spool(),
         sender=configuration.mail_from,
         limits=configuration.limits,
@@ -114,7 +114,9 @@ def _office(process: int) -> Office:
         stopping=stopping,
         hurried=out_of_patience,
     )
+    return Delivery(office)
 
 
-def office() -> Office:
-    return _office(os.getpid())
+def delivery() -> Delivery:
+    """Delivers with this process's spool."""
+    return _delivery(os.getpid())

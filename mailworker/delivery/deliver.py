@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from ..errors import SmtpError, SpoolError
@@ -19,7 +20,7 @@ from .diary import Diary
 from .remedies import remedy
 from .slots import Slot
 
-__all__ = ["Office", "deliver", "refuse"]
+__all__ = ["Delivery", "Office"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +37,25 @@ LATER: Final = 1.0
 """Seconds for which mails wait that found no place."""
 
 
-def deliver(office: Office, slot: Slot, ids: Sequence[str], ring_bridge: Callable[[str], None]) -> dict[str, Outcome]:
-    """The outcome of each mail that was still to be sent. Rings the bridge when the queue runs low.
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Made once a process: delivers batches of mails of the spool, each over the warm connection of a slot."""
 
-    Raises `SpoolError` when Redis stays away; what was not settled then is found by the reconciler.
-    """
+    office: Office
+
+    def deliver(self, slot: Slot, ids: Sequence[str], ring_bridge: Callable[[str], None]) -> dict[str, Outcome]:
+        """The outcome of each mail that was still to be sent. Rings the bridge when the queue runs low.
+
+        Raises `SpoolError` when Redis stays away; what was not settled then is found by the reconciler.
+        """
+        return _deliver(self.office, slot, ids, ring_bridge)
+
+    def refuse(self, slot: Slot, mail_id: str, reason: str, detail: str) -> None:
+        """A mail that is in the spool becomes a dead letter before anybody tries to send it. Raises `SpoolError`."""
+        _refuse(self.office, slot, mail_id, reason, detail)
+
+
+def _deliver(office: Office, slot: Slot, ids: Sequence[str], ring_bridge: Callable[[str], None]) -> dict[str, Outcome]:
     taken = office.spool.take(slot.owner, ids)
     batch = Batch(office, slot.owner, taken, slot.warm)
     try:
@@ -63,8 +78,7 @@ def deliver(office: Office, slot: Slot, ids: Sequence[str], ring_bridge: Callabl
     return batch.outcomes
 
 
-def refuse(office: Office, slot: Slot, mail_id: str, reason: str, detail: str) -> None:
-    """A mail that is in the spool becomes a dead letter before anybody tries to send it. Raises `SpoolError`."""
+def _refuse(office: Office, slot: Slot, mail_id: str, reason: str, detail: str) -> None:
     taken = office.spool.take(slot.owner, [mail_id])
     if taken.ring:
         office.spool.release(taken.ring, died=False)  # the lock is somebody else's to take

@@ -16,7 +16,6 @@ from kombu.utils.uuid import uuid
 
 from .. import runtime
 from ..delivery import bridge as bridging
-from ..delivery import deliver as delivering
 from ..delivery.direct import send_now
 from ..errors import MailFailed, SpoolError, Unsendable
 from ..mail import arguments
@@ -128,7 +127,7 @@ def _spool_arguments(task: Task, mail_id: str, args: Any, kwargs: Any) -> Accept
         accepted = runtime.spool().accept(mail_id, arguments.as_they_came(args, kwargs), keyed=True)
         if accepted.new:  # another one that waits under this id may be a good mail
             with runtime.slots().take() as slot:
-                delivering.refuse(runtime.office(), slot, accepted.id, reason, str(error))
+                runtime.delivery().refuse(slot, accepted.id, reason, str(error))
         raise MailFailed(reason) from None
     try:
         wait = calls.delay(None, task.request.get("mail_eta"), datetime.now(UTC))
@@ -233,7 +232,7 @@ def _deliver(ids: list[str]) -> dict[str, Outcome]:
     if not ids:
         return {}
     with runtime.slots().take() as slot:
-        return delivering.deliver(runtime.office(), slot, ids, ring_bridge)
+        return runtime.delivery().deliver(slot, ids, ring_bridge)
 
 
 def _tell_celery(outcome: Outcome | None) -> None:

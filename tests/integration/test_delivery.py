@@ -14,7 +14,7 @@ from mailworker.commands.giveback import serialize
 from mailworker.delivery import deliver as deliver_module
 from mailworker.delivery import late
 from mailworker.delivery.batch import Office
-from mailworker.delivery.deliver import deliver
+from mailworker.delivery.deliver import Delivery
 from mailworker.delivery.retry import Policy
 from mailworker.delivery.slots import Slot
 from mailworker.mail.address import Mailbox
@@ -65,7 +65,7 @@ class Site:
         return Office(self._spool(), sender, Limits(), Policy(), hold_in_doubt=False, seconds=60)
 
     def deliver(self, ids: list[str], child: int = 0) -> dict[str, Outcome]:
-        found = deliver(self.office(), self.slots[child], ids, lambda _: None)
+        found = Delivery(self.office()).deliver(self.slots[child], ids, lambda _: None)
         self.outcomes |= found
         return found
 
