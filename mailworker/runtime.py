@@ -1,45 +1,17 @@
-"""What a process needs to deliver, made once in it: settings, spool, slots. And whether its worker is stopping."""
+"""What a process needs to deliver, made once in it: settings, spool, slots."""
 
 from __future__ import annotations
 
-import mmap
 import os
 import socket
 import threading
 from functools import cache
 
+from . import stopping
 from .delivery.deliver import Delivery, Office
 from .delivery.slots import Slots
 from .settings import Settings, load
 from .spool import Spool, connect, owner
-
-# One octet shared by a worker's main process and the children it forks: 1 while the worker is stopping, 2 when it waits
-# for nobody any more.
-_stopping = mmap.mmap(-1, 1)
-_leaving: set[int] = set()
-
-
-def stopping() -> bool:
-    """No mail is begun any more: the worker stops, or this process was told to end."""
-    return _stopping[0] > 0 or os.getpid() in _leaving
-
-
-def say_stopping() -> None:
-    _stopping[0] = max(_stopping[0], 1)
-
-
-def end_patience() -> None:
-    """What is under way is not waited for any more: a cold stop whose time is over."""
-    _stopping[0] = 2
-
-
-def out_of_patience() -> bool:
-    return _stopping[0] == 2
-
-
-def leave() -> None:
-    """This process alone ends, as soon as what it has under way is answered."""
-    _leaving.add(os.getpid())
 
 
 @cache
@@ -111,8 +83,8 @@ def _delivery(process: int) -> Delivery:
         policy=configuration.retries,
         hold_in_doubt=configuration.in_doubt == "hold",
         seconds=configuration.batch_seconds,
-        stopping=stopping,
-        hurried=out_of_patience,
+        stopping=stopping.begun,
+        hurried=stopping.hurried,
     )
     return Delivery(office)
 

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, Final
 
-from .. import runtime
+from .. import runtime, stopping
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 LOOK_SECONDS: Final = 0.2
@@ -29,7 +29,7 @@ def _patient(end: Callable[[int, Any], Any]) -> Callable[[int, Any], None]:
         if not _busy():
             end(number, frame)
             return
-        runtime.leave()
+        stopping.end_this_process()
         signal.signal(signal.SIGALRM, look)
         signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
 
@@ -42,4 +42,4 @@ def _patient(end: Callable[[int, Any], Any]) -> Callable[[int, Any], None]:
 
 
 def _busy() -> bool:
-    return runtime.at_work() and not runtime.out_of_patience()
+    return runtime.at_work() and not stopping.hurried()

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import bootsteps, current_app, signals
 
-from .. import runtime
+from .. import stopping
 from . import child_lost, privacy
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -33,7 +33,7 @@ class Prepared(bootsteps.Step):  # type: ignore[misc]  # celery has no types
 
         def stops(sender: Any, **_: Any) -> None:
             if sender == parent.hostname:
-                runtime.say_stopping()
+                stopping.begin()
 
         signals.task_failure.connect(lost_child, weak=False)
         signals.worker_process_init.connect(child_begins, weak=False)

@@ -14,7 +14,7 @@ from celery.exceptions import Reject, Retry
 from celery.result import AsyncResult, EagerResult
 from kombu.utils.uuid import uuid
 
-from .. import runtime
+from .. import runtime, stopping
 from ..delivery import bridge as bridging
 from ..delivery.direct import send_now
 from ..errors import MailFailed, SpoolError, Unsendable
@@ -194,11 +194,11 @@ def bridge(self: Task, token: str) -> None:
     """Claims what waits in the legacy lists and what is due, and rings for it. A lone mail it delivers itself."""
     if not _for_this_site(self) or not isinstance(token, str) or not token:
         return
-    if runtime.stopping():
+    if stopping.begun():
         bridging.give_back(runtime.spool(), token)  # the lock is another worker's now
         return
     with runtime.slots().take() as slot:
-        rest = bridging.run(runtime.spool(), slot.owner, token, _ring_for, runtime.stopping)
+        rest = bridging.run(runtime.spool(), slot.owner, token, _ring_for, stopping.begun)
         if rest.again:
             ring_bridge(slot.owner)
     if rest.lone is not None:

@@ -17,7 +17,7 @@ import redis
 from celery import bootsteps
 from kombu.exceptions import OperationalError
 
-from .. import runtime
+from .. import runtime, stopping
 from ..errors import SpoolError
 from ..spool import Spool, machine, owner, token_of
 from ..spool import redis_errors as refusal
@@ -64,7 +64,7 @@ class Closing(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no t
 
     def close(self, parent: Any) -> None:
         """A stop begins, whoever asked for it: a signal, or `celery control shutdown`."""
-        runtime.say_stopping()
+        stopping.begin()
 
     def stop(self, parent: Any) -> None:
         """The pool is down: whatever it had in hand goes back now, not after a lease."""
@@ -110,14 +110,14 @@ def _wait_first(worker: Any) -> None:
     wait = worker.wait_for_soft_shutdown
 
     def tell_and_wait() -> None:
-        runtime.say_stopping()
+        stopping.begin()
         seconds = float(worker.app.conf.worker_soft_shutdown_timeout or 0)
         try:
             _wait_for_hands(seconds)
         except SpoolError:
             wait()
         finally:
-            runtime.end_patience()
+            stopping.hurry()
 
     worker.wait_for_soft_shutdown = tell_and_wait
 
@@ -198,7 +198,7 @@ class Listener:
 
     def _look(self, pause: float) -> float:
         """Rings, listens or neither; returns the seconds to pause before the next look."""
-        if runtime.stopping():
+        if stopping.begun():
             return BEAT_SECONDS
         if time.monotonic() - self._checked > CHECK_SECONDS:
             self._check()

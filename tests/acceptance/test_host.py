@@ -178,11 +178,11 @@ def publishing(sender, body, headers, **_):
 @app.task(bind=True)
 def order(self, number):
     send_email.delay("secret-a@example.com", f"order {{number}}", "secret words")
-    import mailworker.runtime
+    import mailworker.stopping
     import flower.command
     from mailworker import app as ours
     return {{
-        "frozen": gc.get_freeze_count(), "stopping": mailworker.runtime.stopping(), "published": published,
+        "frozen": gc.get_freeze_count(), "stopping": mailworker.stopping.begun(), "published": published,
         "flower": flower.command.Flower.__module__, "worker": "mailworker.worker.process" in sys.modules,
         "concurrency": ours.conf.worker_concurrency, "root": self.request.root_id,
     }}
