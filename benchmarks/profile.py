@@ -24,7 +24,7 @@ Groups = Sequence[tuple[str, Sequence[str]]]
 """A name, and functions of which one is on the stack: the first group that fits counts."""
 
 CHILD: Final[Groups] = (
-    ("decoding the entry", ["mailworker.mail.message.from_entry"]),
+    ("decoding the entry", ["mailworker.mail.entry.from_entry"]),
     ("building the MIME message", ["mailworker.mail.mime.build"]),
     ("Redis: settling and committing", ["mailworker.spool.spool.settle"]),
     ("Redis: taking the batch", ["mailworker.spool.spool.take"]),

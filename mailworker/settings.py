@@ -31,7 +31,7 @@ from . import envfile
 from .delivery.retry import Policy
 from .errors import SettingsError, Unsendable
 from .mail.address import Mailbox, parse
-from .mail.message import Limits
+from .mail.email import Limits
 from .quantities import choice, did_you_mean, flag, octets, seconds, whole
 from .smtp.relay import Deadlines, Relay, Security
 from .smtp.token import Tokens

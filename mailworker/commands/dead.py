@@ -66,7 +66,8 @@ def _selected(
 def _addresses(letter: DeadLetter) -> set[str]:
     """Whom it would have gone to, as far as that can be read."""
     from ..errors import Unsendable  # noqa: PLC0415
-    from ..mail.message import Limits, from_entry  # noqa: PLC0415
+    from ..mail.email import Limits  # noqa: PLC0415
+    from ..mail.entry import from_entry  # noqa: PLC0415
 
     if letter.recipients:
         return {address.lower() for address in json.loads(letter.recipients)}

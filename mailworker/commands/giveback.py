@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import Unsendable
-from ..mail import message
-from ..mail.message import Email, Limits
+from ..mail import entry
+from ..mail.email import Email, Limits
 from ..spool import Queries, Spool, Waiting, machine, owner
 
 CHUNK = 200
@@ -75,7 +75,7 @@ def _entry(spool: Spool, mail: Waiting, limits: Limits) -> tuple[str, bytes]:
     if mail.source:
         return mail.source, mail.payload
     try:
-        return spool.queues[0], serialize(message.from_entry(mail.payload, limits))
+        return spool.queues[0], serialize(entry.from_entry(mail.payload, limits))
     except Unsendable:
         return spool.queues[0], mail.payload
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ..errors import SmtpError, SpoolError, Unsendable, where
-from ..mail import message, mime
+from ..mail import entry, mime
 from ..mail.address import Mailbox
-from ..mail.message import Limits
+from ..mail.email import Limits
 from ..outcome import Deferred, Failed, Further, Held, Outcome, Returned, Sent, Step
 from ..smtp.journal import Outgoing
 from ..smtp.refusals import Refusal, crowded, refusal, throttled
@@ -361,7 +361,7 @@ class Batch:
     def _build(self, record: Record) -> Outgoing:
         if record.size > self.office.limits.mail:
             raise Unsendable("too_large", f"{record.size} octets, more than the limit of {self.office.limits.mail}")
-        email = message.from_entry(self._payload(record), self.office.limits)
+        email = entry.from_entry(self._payload(record), self.office.limits)
         domain = self.office.sender.address.rpartition("@")[2]
         envelope = mime.build(email, self.office.sender, f"{record.origin}@{domain}", record.at)
         if record.recipients is not None:

@@ -12,7 +12,7 @@ from ..envelope import Envelope
 from ..errors import MailDeferred, MailFailed
 from ..mail import mime
 from ..mail.address import Mailbox
-from ..mail.message import Email
+from ..mail.email import Email
 from ..outcome import Deferred, Failed
 from ..smtp import session
 from ..smtp.journal import Outgoing

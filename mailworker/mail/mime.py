@@ -20,7 +20,7 @@ from urllib.parse import quote
 from ..envelope import Envelope
 from ..errors import Unsendable
 from .address import Mailbox
-from .message import Email
+from .email import Email
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]+")
 _UNICODE_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")

@@ -19,7 +19,7 @@ from ..delivery import bridge as bridging
 from ..delivery.direct import send_now
 from ..errors import MailFailed, SpoolError, Unsendable
 from ..mail import arguments
-from ..mail.message import Email
+from ..mail.email import Email
 from ..outcome import Failed, Held, Outcome, Sent
 from ..spool import Accepted
 from ..spool.redis_errors import words

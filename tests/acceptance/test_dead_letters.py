@@ -13,7 +13,7 @@ import pytest
 
 from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Email
+from mailworker.mail.email import Email
 from mailworker.outcome import Failed
 from mailworker.spool import Spool, connect
 from tests.conftest import BIN, Inbox, RedisServer, Workers, until

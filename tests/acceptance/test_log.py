@@ -12,9 +12,9 @@ import pytest
 from mailworker.commands.giveback import serialize
 from mailworker.delivery import batch, retry
 from mailworker.errors import where
-from mailworker.mail import message, mime
+from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Email
+from mailworker.mail.email import Email, Limits
 from mailworker.spool import Queries, Spool, connect
 from mailworker.worker.privacy import Frames
 from tests.conftest import Inbox, RedisServer, Workers, until
@@ -136,9 +136,7 @@ def test_a_bug_of_ours_is_told_with_file_line_and_function_and_without_the_mail(
         raise ValueError(f"cannot handle {SECRET}")
 
     monkeypatch.setattr(mime, "build", build)
-    office = batch.Office(
-        spool, Mailbox("site@example.com"), message.Limits(), retry.Policy(), hold_in_doubt=False, seconds=9
-    )
+    office = batch.Office(spool, Mailbox("site@example.com"), Limits(), retry.Policy(), hold_in_doubt=False, seconds=9)
     spool.accept("m1", json.dumps({"to": SECRET, "subject": "s", "body": "b"}).encode())
     journal = batch.Batch(office, "w/1.0", spool.take("w/1.0", ["m1"]))
     assert journal.next(1) == []

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Email
+from mailworker.mail.email import Email
 from tests.acceptance.test_worker import empty, push
 from tests.conftest import Inbox, RedisServer, Workers, free_port, settings_for, until
 

@@ -13,7 +13,7 @@ import redis
 
 from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Email
+from mailworker.mail.email import Email
 from tests.conftest import Inbox, RedisServer, Workers, settings_for, until
 
 SITES = ("mailworker:", "shop:")

@@ -14,7 +14,7 @@ import redis
 
 from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Email
+from mailworker.mail.email import Email
 from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, free_port, need, settings_for, until
 

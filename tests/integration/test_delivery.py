@@ -18,7 +18,7 @@ from mailworker.delivery.deliver import Delivery
 from mailworker.delivery.retry import Policy
 from mailworker.delivery.slots import Slot
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Email, Limits
+from mailworker.mail.email import Email, Limits
 from mailworker.outcome import Outcome, Returned, Sent
 from mailworker.smtp import warm
 from mailworker.smtp.relay import Deadlines

@@ -9,7 +9,7 @@ import pytest
 from mailworker.delivery.batch import Batch, Office
 from mailworker.delivery.retry import Policy
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Limits
+from mailworker.mail.email import Limits
 from mailworker.outcome import Failed
 from mailworker.spool import Spool, connect
 from tests.conftest import RedisServer

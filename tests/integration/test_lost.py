@@ -9,7 +9,7 @@ import pytest
 from billiard.exceptions import WorkerLostError
 
 from mailworker import runtime
-from mailworker.mail.message import Limits
+from mailworker.mail.email import Limits
 from mailworker.spool import Spool
 from mailworker.worker import child_lost as lost
 from tests.conftest import RedisServer

@@ -12,7 +12,7 @@ import pytest
 from mailworker.envelope import Envelope
 from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Email
+from mailworker.mail.email import Email
 from mailworker.smtp.journal import Outgoing
 
 from .smtp_client import WAYS, send_all

@@ -8,7 +8,8 @@ import pytest
 
 from mailworker.delivery.direct import send_now
 from mailworker.errors import MailDeferred, MailFailed, SmtpError
-from mailworker.mail.message import Limits, from_arguments
+from mailworker.mail.arguments import from_arguments
+from mailworker.mail.email import Limits
 from mailworker.settings import Settings, load
 from mailworker.smtp import warm as warm_module
 from mailworker.smtp.relay import Deadlines, Relay

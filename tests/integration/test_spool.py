@@ -11,7 +11,7 @@ import redis
 
 from mailworker.commands.giveback import give_back
 from mailworker.errors import SpoolError
-from mailworker.mail.message import Limits
+from mailworker.mail.email import Limits
 from mailworker.outcome import Deferred, Failed, Held, Returned, Sent
 from mailworker.spool import Queries, Spool, connect
 from tests.conftest import RedisServer

@@ -18,7 +18,8 @@ from benchmarks.run import complaint
 from benchmarks.stage import Report
 from benchmarks.table import Line, Table, markdown, ratio
 from benchmarks.workers.common import read as peer_read
-from mailworker.mail.message import Limits, from_entry
+from mailworker.mail.email import Limits
+from mailworker.mail.entry import from_entry
 
 MAIL = (
     b"From: shop@example.com\r\nTo: a@example.com\r\nSubject: order bench-a-1\r\n"

@@ -11,7 +11,7 @@ from mailworker.delivery.batch import Batch, Office
 from mailworker.delivery.retry import Policy
 from mailworker.errors import SpoolError
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Limits
+from mailworker.mail.email import Limits
 from mailworker.spool import Record, Taken
 
 

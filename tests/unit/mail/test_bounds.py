@@ -11,7 +11,8 @@ import pytest
 
 from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Limits, from_entry
+from mailworker.mail.email import Limits
+from mailworker.mail.entry import from_entry
 from mailworker.mail.mime import build
 
 LARGEST = 25 * 1024 * 1024

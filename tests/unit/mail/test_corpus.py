@@ -16,7 +16,8 @@ import pytest
 from mailworker.envelope import Envelope
 from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Limits, from_entry
+from mailworker.mail.email import Limits
+from mailworker.mail.entry import from_entry
 from mailworker.mail.mime import build
 
 CORPUS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parents[2] / "data" / "corpus.json").read_text("utf-8"))

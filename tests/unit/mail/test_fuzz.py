@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Limits, from_entry
+from mailworker.mail.email import Limits
+from mailworker.mail.entry import from_entry
 from mailworker.mail.mime import build
 
 from .test_corpus import CORPUS
-from .test_message import serialized
+from .test_entry import serialized
 from .test_packs import PACKERS
 from .test_payload import GOLDEN, golden
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from mailworker.envelope import Envelope
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import Email
+from mailworker.mail.email import Email
 from mailworker.mail.mime import build
 
 SENDER = Mailbox("site@example.com", "A sité".encode())

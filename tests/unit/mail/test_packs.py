@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 
 from mailworker.errors import Unsendable
 from mailworker.mail import compression, igbinary, messagepack
-from mailworker.mail.message import Email, Limits, from_entry
+from mailworker.mail.email import Email, Limits
+from mailworker.mail.entry import from_entry
 from mailworker.mail.php import MAX_DEPTH, MAX_VALUES
 
 from . import php_oracle
-from .test_message import entry, serialized
+from .test_entry import entry, serialized
 from .test_payload import BODIES, SUBJECTS
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "data" / "packs.json").read_text("utf-8"))

@@ -11,7 +11,8 @@ import pytest
 
 from mailworker.errors import Unsendable
 from mailworker.mail import payload, php
-from mailworker.mail.message import Limits, from_entry
+from mailworker.mail.email import Limits
+from mailworker.mail.entry import from_entry
 from mailworker.mail.php import Opaque
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "data" / "wraps.json").read_text("utf-8"))

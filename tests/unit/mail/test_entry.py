@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
-from mailworker.mail.message import MAX_SUBJECT, Email, Limits, from_arguments, from_entry
+from mailworker.mail.arguments import from_arguments
+from mailworker.mail.email import Email, Limits
+from mailworker.mail.entry import MAX_SUBJECT, from_entry
 
 LIMITS = Limits()
 
