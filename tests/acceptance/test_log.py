@@ -16,7 +16,7 @@ from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email, Limits
 from mailworker.spool import Queries, Spool, connect
-from mailworker.worker.privacy import Frames
+from mailworker.worker.privacy import FailedTasks
 from tests.conftest import Inbox, RedisServer, Workers, until
 
 QUEUE = "queue:email"
@@ -156,9 +156,9 @@ def test_a_task_that_raised_is_told_by_its_frames_where_it_is_ours(name: str, hi
         told = (ValueError, error, error.__traceback__)
         args: Any = {"name": name, "id": "1", "exc": repr(error), "description": "raised unexpected"}
     record = logging.LogRecord(
-        Frames.LOGGER, logging.ERROR, "", 0, "Task %(name)s[%(id)s] %(description)s: %(exc)s", (args,), told
+        FailedTasks.LOGGER, logging.ERROR, "", 0, "Task %(name)s[%(id)s] %(description)s: %(exc)s", (args,), told
     )
-    Frames().filter(record)
+    FailedTasks().filter(record)
     text = logging.Formatter().format(record)
     assert (SECRET in text) is not hidden
     assert "test_log.py" in text
