@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import Unsendable
 from ..mail import entry
-from ..mail.email import Email, Limits
+from ..mail.email import Limits
 from ..spool import Queries, Spool, Waiting, machine, owner
 
 CHUNK = 200
@@ -75,20 +75,6 @@ def _entry(spool: Spool, mail: Waiting, limits: Limits) -> tuple[str, bytes]:
     if mail.source:
         return mail.source, mail.payload
     try:
-        return spool.queues[0], serialize(entry.from_entry(mail.payload, limits))
+        return spool.queues[0], entry.to_php(entry.from_entry(mail.payload, limits))
     except Unsendable:
         return spool.queues[0], mail.payload
-
-
-def serialize(email: Email) -> bytes:
-    """`serialize(["to" => [address => name], "body" => …, "subject" => …])` as PHP writes it."""
-    recipients = b"".join(
-        _string(mailbox.address.encode()) + (_string(mailbox.name) if mailbox.name else b"N;") for mailbox in email.to
-    )
-    to = b"a:%d:{%s}" % (len(email.to), recipients)
-    fields = _string(b"to") + to + _string(b"body") + _string(email.body) + _string(b"subject") + _string(email.subject)
-    return b"a:3:{%s}" % fields
-
-
-def _string(octets: bytes) -> bytes:
-    return b's:%d:"%s";' % (len(octets), octets)

@@ -38,13 +38,6 @@ def email_of(args: Any, kwargs: Any, limits: Limits) -> Email:
     return from_arguments(**bound.arguments, limits=limits)
 
 
-def payload_of(email: Email) -> bytes:
-    """The mail as JSON of the legacy shape."""
-    recipients = {mailbox.address: mailbox.name.decode("utf-8") or None for mailbox in email.to}
-    fields = {"to": recipients, "subject": email.subject.decode("utf-8"), "body": email.body.decode("utf-8")}
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-
-
 def as_they_came(args: Any, kwargs: Any) -> bytes:
     """The payload of what is no mail, for the dead letter."""
     return json.dumps({"args": args, "kwargs": kwargs}).encode("utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Final
@@ -94,3 +95,24 @@ def check_size(mailboxes: tuple[Mailbox, ...], limits: Limits) -> None:
     size = sum(len(mailbox.address) + len(mailbox.name) for mailbox in mailboxes)
     if size > limits.recipients:
         raise Unsendable("too_many_recipients", f"to: {size} octets of recipients, more than {limits.recipients}")
+
+
+def to_entry(email: Email) -> bytes:
+    """The mail as JSON of the legacy shape."""
+    recipients = {mailbox.address: mailbox.name.decode("utf-8") or None for mailbox in email.to}
+    fields = {"to": recipients, "subject": email.subject.decode("utf-8"), "body": email.body.decode("utf-8")}
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def to_php(email: Email) -> bytes:
+    """`serialize(["to" => [address => name], "body" => …, "subject" => …])` as PHP writes it."""
+    recipients = b"".join(
+        _string(mailbox.address.encode()) + (_string(mailbox.name) if mailbox.name else b"N;") for mailbox in email.to
+    )
+    to = b"a:%d:{%s}" % (len(email.to), recipients)
+    fields = _string(b"to") + to + _string(b"body") + _string(email.body) + _string(b"subject") + _string(email.subject)
+    return b"a:3:{%s}" % fields
+
+
+def _string(octets: bytes) -> bytes:
+    return b's:%d:"%s";' % (len(octets), octets)

@@ -16,7 +16,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from .. import runtime
 from ..delivery import bridge
 from ..errors import SpoolError, Unsendable
-from ..mail import arguments
+from ..mail import arguments, entry
 from .names import BRIDGE, DELIVER, SEND_EMAIL
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def _wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any
 def _spool(mail_id: str, args: Any, kwargs: Any) -> str:
     """The id under which it is safe now, or was before. What is no mail becomes a dead letter when its turn comes."""
     try:
-        payload = arguments.payload_of(arguments.email_of(args, kwargs, runtime.settings().limits))
+        payload = entry.to_entry(arguments.email_of(args, kwargs, runtime.settings().limits))
     except (TypeError, Unsendable):
         payload = arguments.as_they_came(args, kwargs)
     return runtime.spool().accept(mail_id, payload, keyed=True).id

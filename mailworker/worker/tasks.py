@@ -18,7 +18,7 @@ from .. import runtime, stopping
 from ..delivery import bridge as bridging
 from ..delivery.direct import send_now
 from ..errors import MailFailed, SpoolError, Unsendable
-from ..mail import arguments
+from ..mail import arguments, entry
 from ..mail.email import Email
 from ..outcome import Failed, Held, Outcome, Sent
 from ..spool import Accepted
@@ -54,7 +54,7 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
         email = self._email(args, kwargs)
         if self.app.conf.task_always_eager:
             return self._send_eagerly(email, chosen)
-        accepted = runtime.spool().accept(chosen or uuid(), arguments.payload_of(email), wait, keyed=chosen is not None)
+        accepted = runtime.spool().accept(chosen or uuid(), entry.to_entry(email), wait, keyed=chosen is not None)
         if accepted.ring:
             self.ring(accepted.id)
         result = self.AsyncResult(accepted.id)
@@ -121,7 +121,7 @@ def _spool_arguments(task: Task, mail_id: str, args: Any, kwargs: Any) -> Accept
     Raises `MailFailed` for what can never be a mail, once it is a dead letter with the arguments as they came.
     """
     try:
-        payload = arguments.payload_of(send_email._email(args, kwargs))
+        payload = entry.to_entry(send_email._email(args, kwargs))
     except (TypeError, Unsendable) as error:
         reason = error.reason if isinstance(error, Unsendable) else "bad_arguments"
         accepted = runtime.spool().accept(mail_id, arguments.as_they_came(args, kwargs), keyed=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
+from mailworker.mail.entry import to_php
 from tests.conftest import Inbox, RedisServer, Workers, settings_for, until
 from tests.integration.certificates import CA
 
@@ -37,7 +37,7 @@ def kill(process: int) -> None:
 
 
 def push(client: redis.Redis, subject: str) -> None:
-    client.lpush(QUEUE, serialize(Email((Mailbox("a@example.com"),), subject.encode(), b"text")))
+    client.lpush(QUEUE, to_php(Email((Mailbox("a@example.com"),), subject.encode(), b"text")))
 
 
 class TlsRedis(RedisServer):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
+from mailworker.mail.entry import to_php
 from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, need, settings_for, until
 
@@ -65,7 +65,7 @@ def server(tmp_path: Path, redis_clock: Clock, monkeypatch: pytest.MonkeyPatch) 
 
 def push(server: RedisServer, *subjects: str) -> None:
     mails = [Email((Mailbox("someone@example.com"),), subject.encode(), b"body") for subject in subjects]
-    server.client().lpush(QUEUE, *map(serialize, mails))
+    server.client().lpush(QUEUE, *map(to_php, mails))
 
 
 def seconds_at(server: RedisServer) -> int:
@@ -87,7 +87,7 @@ def test_mail_goes_on_and_a_retry_comes_at_its_time(
         workers.start()
         push(server, "before")
         until(lambda: inbox.subjects() == ["before"], what="the mail before the jump")
-        server.client().lpush(QUEUE, serialize(Email((Mailbox("later@example.com"),), b"deferred", b"body")))
+        server.client().lpush(QUEUE, to_php(Email((Mailbox("later@example.com"),), b"deferred", b"body")))
         queries = Queries(server.client(), [QUEUE], "mailworker:")
         until(lambda: queries.status()["states"]["deferred"] == 1, what="the deferral")
         was = seconds_at(server)

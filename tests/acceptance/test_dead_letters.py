@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
+from mailworker.mail.entry import to_php
 from mailworker.outcome import Failed
 from mailworker.spool import Spool, connect
 from tests.conftest import BIN, Inbox, RedisServer, Workers, until
@@ -22,7 +22,7 @@ QUEUE = "queue:email"
 
 
 def entry(to: str) -> bytes:
-    return serialize(Email((Mailbox(to),), b"subject", b"body"))
+    return to_php(Email((Mailbox(to),), b"subject", b"body"))
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_an_export_holds_the_exact_octets_and_never_overwrites(workers: Workers,
 def test_everything_goes_back_to_the_list_even_what_a_killed_worker_had(
     workers: Workers, spool: Spool, inbox: Inbox
 ) -> None:
-    pushed = [serialize(Email((Mailbox("a@x.org"),), b"mail %d" % number, b"body")) for number in range(30)]
+    pushed = [to_php(Email((Mailbox("a@x.org"),), b"mail %d" % number, b"body")) for number in range(30)]
     for payload in pushed:
         spool.client.lpush(QUEUE, payload)
     inbox.answer_to_rcpt = lambda _: "450 later"

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from mailworker.commands.giveback import serialize
 from mailworker.delivery import batch, retry
 from mailworker.errors import where
 from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email, Limits
+from mailworker.mail.entry import to_php
 from mailworker.spool import Queries, Spool, connect
 from mailworker.worker.privacy import FailedTasks
 from tests.conftest import Inbox, RedisServer, Workers, until
@@ -29,7 +29,7 @@ app = Celery(broker=os.environ["MAILWORKER_REDIS_URL"])
 
 
 def entry(*to: str) -> bytes:
-    return serialize(Email(tuple(Mailbox(address) for address in to), b"subject", b"secret words"))
+    return to_php(Email(tuple(Mailbox(address) for address in to), b"subject", b"secret words"))
 
 
 def letters(server: RedisServer, count: int) -> dict[str, str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
+from mailworker.mail.entry import to_php
 from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, until
 
@@ -20,7 +20,7 @@ def test_every_mail_arrives_once_and_a_stop_leaves_nothing_in_hand(
     worker = workers.start("-P", pool, "-c", "20")
     subjects = [f"mail {number}" for number in range(200)]
     mails = [Email((Mailbox("someone@example.com"),), subject.encode(), b"body") for subject in subjects]
-    redis_server.client().lpush(QUEUE, *map(serialize, mails))
+    redis_server.client().lpush(QUEUE, *map(to_php, mails))
     workers.python("from mailworker import send_email; send_email.delay(to='a@b.org', subject='new', body='b')")
     until(lambda: len(inbox.mails) >= 201, what="every mail")
     worker.terminate()
@@ -38,5 +38,5 @@ def test_greenlets_that_were_all_at_work_go_on_at_once(
     workers.environment["MAILWORKER_BATCH"] = "10"
     workers.start("-P", "gevent", "-c", "1")
     mails = [Email((Mailbox("someone@example.com"),), b"subject", b"body")] * 200
-    redis_server.client().lpush(QUEUE, *map(serialize, mails))
+    redis_server.client().lpush(QUEUE, *map(to_php, mails))
     until(lambda: len(inbox.mails) >= 200, 15, "every mail")

@@ -11,9 +11,9 @@ import pytest
 import redis
 from redis.exceptions import RedisError
 
-from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
+from mailworker.mail.entry import to_php
 from tests.acceptance.test_worker import empty, push
 from tests.conftest import Inbox, RedisServer, Workers, free_port, settings_for, until
 
@@ -229,7 +229,7 @@ def _fill(server: RedisServer, size: int) -> list[str]:
         while True:
             subject = f"mail {len(subjects)}"
             try:
-                client.lpush(QUEUE, serialize(Email((Mailbox("a@example.com"),), subject.encode(), body)))
+                client.lpush(QUEUE, to_php(Email((Mailbox("a@example.com"),), subject.encode(), body)))
             except redis.exceptions.OutOfMemoryError:
                 break
             subjects.append(subject)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
+from mailworker.mail.entry import to_php
 from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, until
 
@@ -24,7 +24,7 @@ CHILDREN = 3
 
 def push(server: RedisServer, count: int) -> list[str]:
     subjects = [f"mail {number}" for number in range(count)]
-    entries = [serialize(Email((Mailbox("a@example.com"),), subject.encode(), b"text")) for subject in subjects]
+    entries = [to_php(Email((Mailbox("a@example.com"),), subject.encode(), b"text")) for subject in subjects]
     server.client().lpush(QUEUE, *entries)
     return subjects
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
+from mailworker.mail.entry import to_php
 from tests.conftest import Inbox, RedisServer, Workers, settings_for, until
 
 SITES = ("mailworker:", "shop:")
@@ -41,7 +41,7 @@ def sites(
 
 def push(server: RedisServer, site: str, subject: str) -> None:
     mail = Email((Mailbox("a@example.com"),), subject.encode(), b"body")
-    server.client().lpush(QUEUES[site], serialize(mail))
+    server.client().lpush(QUEUES[site], to_php(mail))
 
 
 SENDING = (

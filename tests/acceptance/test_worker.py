@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from mailworker.commands.giveback import serialize
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
+from mailworker.mail.entry import to_php
 from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, free_port, need, settings_for, until
 
@@ -22,7 +22,7 @@ QUEUE = "queue:email"
 
 
 def entry(subject: str, to: str = "someone@example.com") -> bytes:
-    return serialize(Email((Mailbox(to),), subject.encode(), b"Here is the message itself"))
+    return to_php(Email((Mailbox(to),), subject.encode(), b"Here is the message itself"))
 
 
 def push(server: RedisServer, *subjects: str) -> None:
@@ -174,7 +174,7 @@ def test_recipients_that_differ_are_treated_each_for_itself(
     inbox.answer_to_rcpt = lambda address: answers[address]()
     workers.start(MAILWORKER_RETRY_DELAYS="0.1")
     mailboxes = tuple(Mailbox(address) for address in answers)
-    redis_server.client().lpush(QUEUE, serialize(Email(mailboxes, b"s", b"b")))
+    redis_server.client().lpush(QUEUE, to_php(Email(mailboxes, b"s", b"b")))
     until(lambda: len(inbox.mails) == 2 and empty(redis_server), what="the second attempt")
     assert [recipients for recipients, _ in inbox.mails] == [["good@x.org"], ["busy@x.org"]]
     (letter,) = queries(redis_server).dead_letters()

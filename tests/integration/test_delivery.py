@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from mailworker.commands.giveback import serialize
 from mailworker.delivery import deliver as deliver_module
 from mailworker.delivery import late
 from mailworker.delivery.batch import Office
@@ -19,6 +18,7 @@ from mailworker.delivery.retry import Policy
 from mailworker.delivery.slots import Slot
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email, Limits
+from mailworker.mail.entry import to_php
 from mailworker.outcome import Outcome, Returned, Sent
 from mailworker.smtp import warm
 from mailworker.smtp.relay import Deadlines
@@ -52,7 +52,7 @@ class Site:
         """Each a subject and its recipients."""
         for subject, *recipients in mails:
             to = tuple(Mailbox(address) for address in recipients or ["a@example.com"])
-            self.spool.client.lpush(QUEUE, serialize(Email(to, subject.encode(), b"text")))
+            self.spool.client.lpush(QUEUE, to_php(Email(to, subject.encode(), b"text")))
 
     def claim(self, number: int = 1000) -> list[str]:
         self.spool.client.delete("mailworker:bridge_lock")
