@@ -17,11 +17,12 @@ from ..mail.address import Mailbox
 from ..mail.email import Limits
 from ..outcome import Deferred, Failed, Further, Held, Outcome, Returned, Sent, Step
 from ..smtp.journal import Outgoing
+from ..smtp.pace import SLOW
 from ..smtp.refusals import Refusal, crowded, refusal, throttled
 from ..smtp.replies import Reply
 from ..smtp.retry_after import asked_delay
 from ..smtp.verdict import Verdict
-from ..smtp.warm import SLOW, WarmConnection
+from ..smtp.warm import WarmConnection
 from ..spool import Record, Spool, Taken
 from .diary import Diary
 from .parts import Part, combine, lesson
@@ -138,7 +139,7 @@ class Batch:
 
     def _split(self, mail: Outgoing) -> Outgoing:
         """With no more recipients than the relay is known to take at once; the others wait."""
-        most = self.warm.recipients() if self.warm else 0
+        most = self.warm.lessons.recipients() if self.warm else 0
         told = mail.envelope.recipients
         if not most or len(told) <= most:
             return mail
@@ -177,7 +178,7 @@ class Batch:
             return
         now = time.monotonic()
         if self.warm is not None:
-            self.warm.pace.append(now - self._moved)
+            self.warm.pace.mail_took(now - self._moved)
         self._moved = now
         if not taken and self._learned(mail, verdict):
             return
@@ -200,7 +201,7 @@ class Batch:
         found = lesson(verdict, mail.envelope.recipients)
         if found is None or self.warm is None:
             return False
-        self.warm.takes_recipients(found.took)
+        self.warm.lessons.takes_recipients(found.took)
         self.delivered += 1
         if found.verdict is None:
             self.again(mail)
@@ -309,8 +310,8 @@ class Batch:
         begun go back to the queue at once: others may have time for them. Where the connection itself is late, the
         first one stays: or a relay that greets late, and bears few connections, would never be given any."""
         opening = not self._handed_out
-        patience = self.warm.patience(opening) if self.warm else SLOW
-        if self.waiting or self._relay_was_down or now - self._moved < patience:
+        late_after = self.warm.pace.late_after(opening) if self.warm else SLOW
+        if self.waiting or self._relay_was_down or now - self._moved < late_after:
             return
         if not self._lock.acquire(blocking=False):
             return

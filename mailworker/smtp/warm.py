@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
-from collections import deque
-from typing import Final
 
 from .connection import Connection
+from .lessons import LESSON_HOLDS, Lessons
 from .opening import open_connection
+from .pace import Pace
 from .relay import Relay
 
 logger = logging.getLogger(__name__)
 
-LESSON_HOLDS: Final = 600
-"""Seconds for which what a relay did wrong is believed of it: it may have been restarted, or mended."""
-
-SUSPICION_HOLDS: Final = 60
-"""The same, where it may have been something else: the connection broke, and nobody said why."""
-
-SLOW: Final = 3.0
-"""Seconds without a verdict after which the relay is late with a mail, at least."""
-
-LATEST: Final = 30.0
-"""The same, at most: where the relay is slow with each mail, others would be no faster."""
-
 
 class WarmConnection:
-    """The warm connection to the relay: opened when needed, kept while it is good. Learns what the relay can bear."""
+    """One at a time. What the relay teaches with one, the next one knows."""
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
+        self.lessons = Lessons(relay)
+        self.pace = Pace()
         self._connection: Connection | None = None
-        self._learned: Relay = relay
-        self._until = 0.0
-        self._most = 0
-        self._most_until = 0.0
-        self.pace: deque[float] = deque(maxlen=5)
-        """Seconds that the last mails took."""
         self._slower_told = float(-LESSON_HOLDS)
         self.bears = 0
         """Connections that the relay bears from all of us together; 0 where no limit is known."""
-        self._opening = 0.0
-        """Seconds that the last connection took to be made: a relay may greet late on purpose."""
 
     def tell_slower(self, seconds: float, text: str) -> None:
         """Into the log, no more than once in so many seconds: it comes again and again."""
@@ -51,21 +32,6 @@ class WarmConnection:
         if now - self._slower_told > seconds:
             self._slower_told = now
             logger.warning(text)
-
-    def recipients(self) -> int:
-        """How many the relay takes in one transaction; 0 where no limit is known."""
-        return self._most if self._most and time.monotonic() < self._most_until else 0
-
-    def takes_recipients(self, most: int) -> None:
-        known = self.recipients()
-        self._most, self._most_until = min(known or most, most), time.monotonic() + LESSON_HOLDS
-
-    def patience(self, opening: bool = False) -> float:
-        """Seconds after which the relay is late with a mail, or with letting a connection be opened."""
-        usual = sorted(self.pace)[len(self.pace) // 2] if self.pace else 0.0
-        if opening:
-            usual = max(usual, self._opening)
-        return min(max(4 * usual, SLOW), LATEST)
 
     def kept(self) -> Connection | None:
         """The connection that is there, if it may be used; one that may not is closed."""
@@ -80,8 +46,8 @@ class WarmConnection:
     def connect(self) -> Connection:
         """A new one. Raises `SmtpError`."""
         begun = time.monotonic()
-        self._connection = open_connection(self._as_known())
-        self._opening = time.monotonic() - begun
+        self._connection = open_connection(self.lessons.relay())
+        self.pace.opening = time.monotonic() - begun
         return self._connection
 
     def get(self) -> Connection:
@@ -93,24 +59,6 @@ class WarmConnection:
         if connection is None:
             return
         if connection.broken or connection.mistrusted:
-            self._learn(connection)
+            ended_after = connection.accepted if connection.ended_by_relay else None
+            self.lessons.learn(ended_after, connection.mistrusted, connection.suspected)
         connection.close()
-
-    def _as_known(self) -> Relay:
-        if time.monotonic() > self._until:
-            self._learned = self.relay
-        return self._learned
-
-    def _learn(self, connection: Connection) -> None:
-        """Close before the relay does, so that no mail is left in doubt; and leave off what it does not know."""
-        known = self._as_known()
-        without = connection.mistrusted | connection.suspected
-        learned = dataclasses.replace(
-            known,
-            mails=min(known.mails, connection.accepted or known.mails) if connection.ended_by_relay else known.mails,
-            chunking=known.chunking and "CHUNKING" not in without,
-            pipelining=known.pipelining and "PIPELINING" not in without,
-        )
-        if learned != known:
-            holds = SUSPICION_HOLDS if connection.suspected - connection.mistrusted else LESSON_HOLDS
-            self._learned, self._until = learned, time.monotonic() + holds

@@ -20,7 +20,7 @@ from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.entry import to_php
 from mailworker.outcome import Outcome, Returned, Sent
-from mailworker.smtp import warm
+from mailworker.smtp import pace
 from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.warm import WarmConnection
 from mailworker.spool import Queries, Spool, connect
@@ -513,7 +513,7 @@ def test_a_connection_that_breaks_between_the_parts_doubles_nobody(redis_server:
 def test_what_waits_behind_a_mail_that_the_relay_does_not_answer_goes_elsewhere(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, hidden: tuple[str, ...], step: str
 ) -> None:
-    monkeypatch.setattr(warm, "SLOW", 0.3)
+    monkeypatch.setattr(pace, "SLOW", 0.3)
     if step in ("connect", "greeting", "EHLO") and hidden:
         pytest.skip("is the same for all ways")
     deadlines = Deadlines(connect=4, reply=4, final=4)
@@ -540,7 +540,7 @@ def test_a_relay_that_greets_late_and_bears_few_connections_gets_all_mail(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each batch has a connection of its own there, and was handed over before that was open: for ever."""
-    monkeypatch.setattr(warm, "SLOW", 0.3)
+    monkeypatch.setattr(pace, "SLOW", 0.3)
     monkeypatch.setattr(late, "LOOKS", 0.05)
 
     def pause(session: Session, argument: str) -> None:
@@ -552,15 +552,3 @@ def test_a_relay_that_greets_late_and_bears_few_connections_gets_all_mail(
         ours.push(*[(f"m{number}",) for number in range(40)])
         ours.run(10)
         assert len(set(subjects(relay))) == len(relay.mails) == 40
-
-
-def test_a_relay_that_is_slow_with_each_mail_is_not_late_with_one(redis_server: RedisServer) -> None:
-    with SmtpServer() as relay:
-        line = WarmConnection(relay_of(relay))
-        assert line.patience() == 3
-        line._opening = 2.0  # a relay that greets late
-        assert (line.patience(), line.patience(opening=True)) == (3, 8)
-        line.pace.extend([3, 3, 3, 3, 120])
-        assert line.patience() == 12
-        line.pace.extend([60] * 5)
-        assert line.patience() == 30

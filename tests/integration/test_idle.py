@@ -15,8 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailworker.smtp import connection as connection_module
-from mailworker.smtp import session
-from mailworker.smtp import warm as warm_module
+from mailworker.smtp import lessons, session
 from mailworker.smtp.warm import WarmConnection
 from mailworker.spool.connect import Caller, connect
 from tests.conftest import RedisServer
@@ -168,4 +167,4 @@ def test_keep_alives_are_in_time(redis_server: RedisServer) -> None:
             assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 20
             assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) <= 5
         warm.drop()
-    assert warm_module.LESSON_HOLDS > warm_module.SUSPICION_HOLDS
+    assert lessons.LESSON_HOLDS > lessons.SUSPICION_HOLDS

@@ -153,15 +153,15 @@ def test_a_recipient_who_is_refused_alone_too_is_refused_and_pipelining_stays() 
 
 
 def test_pipelining_is_tried_again_soon_where_nobody_said_what_was_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mailworker.smtp import warm as warm_module
+    from mailworker.smtp import lessons
 
     ahead = [0.0]
-    monkeypatch.setattr(warm_module.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
+    monkeypatch.setattr(lessons.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
     with SmtpServer({"MAIL": at(1, behave.close)}) as server:
         warm = WarmConnection(relay_of(server))
         assert run(warm, Journal(mails(2))) == 0
         assert not warm.get().pipelining
-        ahead[0] = warm_module.SUSPICION_HOLDS + 1
+        ahead[0] = lessons.SUSPICION_HOLDS + 1
         warm.drop()
         assert warm.get().chunking
         warm.drop()

@@ -11,7 +11,7 @@ from mailworker.errors import MailDeferred, MailFailed, SmtpError
 from mailworker.mail.arguments import from_arguments
 from mailworker.mail.email import Limits
 from mailworker.settings import Settings, load
-from mailworker.smtp import warm as warm_module
+from mailworker.smtp import lessons
 from mailworker.smtp.relay import Deadlines, Relay
 from mailworker.smtp.warm import WarmConnection
 
@@ -24,7 +24,7 @@ from .smtp_server import Session, SmtpServer, after_mails, answer, at, good_bye,
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the connection's clock adds to the real one."""
     ahead = [0.0]
-    monkeypatch.setattr(warm_module.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
+    monkeypatch.setattr(lessons.time, "monotonic", lambda real=time.monotonic: real() + ahead[0])
     return ahead
 
 
@@ -44,7 +44,7 @@ def test_what_was_learnt_is_forgotten_after_a_while(clock: list[float]) -> None:
         warm = WarmConnection(relay_of(server))
         run(warm, Journal(mails(10)))
         assert warm.get().relay.mails == 2
-        clock[0] = warm_module.LESSON_HOLDS + 1
+        clock[0] = lessons.LESSON_HOLDS + 1
         warm.drop()
         assert warm.get().relay.mails == Relay("", 0).mails
         warm.drop()
