@@ -114,13 +114,8 @@ def _send(office: Office, slot: Slot, batch: Batch) -> bool:
     try:
         session.send(connection, batch)
     except SmtpError as error:
-        connection.broken = True
         failure = error
-    except BaseException:  # a time limit, or a bug: the replies still to come belong to nobody
-        connection.broken = True
-        raise
     finally:
-        connection.used_at = time.monotonic()
         if connection.broken:
             slot.warm.drop()
     if failure is None:

@@ -6,6 +6,8 @@ told each verdict. An exception leaves what is committed and has no verdict in d
 
 from __future__ import annotations
 
+import time
+
 from ..errors import OutOfStep, SmtpError
 from .bdat import stream
 from .connection import Connection
@@ -14,7 +16,7 @@ from .journal import Journal
 
 
 def send(connection: Connection, journal: Journal) -> None:
-    """Sends what the journal gives until it gives no more, the connection has carried its share or is closed.
+    """Sends what the journal gives until it gives no more, or the connection is closed or has carried `relay.mails`.
 
     Raises `SmtpError` when the session breaks, and when the relay ends it (421); the connection is then `broken`.
     `configuration` is true where the relay wants a login.
@@ -25,10 +27,13 @@ def send(connection: Connection, journal: Journal) -> None:
         if not connection.chunking and not connection.broken:
             one_by_one(connection, journal)
     except BaseException as error:
-        # Even QUIT must not follow what was broken off: a relay would take it for the rest of a BDAT chunk.
+        # Even QUIT must not follow what was broken off: a relay would take it for the rest of a BDAT chunk. And after a
+        # time limit, or a bug, the replies still to come belong to nobody.
         connection.broken = True
         if not isinstance(error, SmtpError):
             raise
         if isinstance(error, OutOfStep):
             connection.mistrusted.add("PIPELINING")
         raise
+    finally:
+        connection.used_at = time.monotonic()

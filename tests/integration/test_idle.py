@@ -80,9 +80,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def send(warm: WarmConnection, prefix: str) -> tuple[Journal, float]:
     journal = Journal(mails(2, prefix))
     begun = time.monotonic()
-    connection = warm.get()
-    session.send(connection, journal)
-    connection.used_at = time.monotonic()
+    session.send(warm.get(), journal)
     return journal, time.monotonic() - begun
 
 
