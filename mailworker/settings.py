@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import unquote
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -33,15 +32,15 @@ from .errors import SettingsError, Unsendable
 from .mail.address import Mailbox, parse
 from .mail.email import Limits
 from .quantities import choice, did_you_mean, flag, octets, seconds, whole
-from .smtp.relay import Deadlines, Relay, Security
+from .smtp import relay_url
+from .smtp.relay import Deadlines, Relay
+from .smtp.tls import ca_file
 from .smtp.token import Tokens
 from .spool.sentinel import SENTINEL_SCHEMES, sentinels
 from .spool.server import Broker, broker, options_of, server
 from .urls import check_login, host_of, scheme_of, split
 
 PREFIX: Final = "MAILWORKER_"
-_SECURITY: Final = {"smtp": Security.CLEAR, "smtp+starttls": Security.STARTTLS, "smtps": Security.TLS}
-_PORTS: Final = {Security.CLEAR: 25, Security.STARTTLS: 587, Security.TLS: 465}
 _REDIS: Final = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
 _AMQP: Final = ("amqp", "amqps", "pyamqp")
 _OTHER_BROKERS: Final = {
@@ -54,7 +53,6 @@ _OTHER_BROKERS: Final = {
 """What else Celery speaks, and the package that it needs for it."""
 
 _NAME_OF_A_LIST: Final = re.compile(r"[^\s\x00-\x1f\x7f;\"'\[\]]+")  # {tags}, as a cluster wants them, are names
-_HELO: Final = re.compile(r"[A-Za-z0-9.:\[\]-]*")
 _SPOOL_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 _OF_KUBERNETES: Final = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 """What it puts into the environment of every pod beside a service that is called `mailworker`."""
@@ -62,8 +60,6 @@ _OF_A_URL: Final = re.compile(
     r"(SMTP|REDIS|BROKER)_(HOST(NAME)?|SERVER|PORT|USER(NAME)?|LOGIN|PASS(WORD)?|DB|DATABASE|TLS|SSL|SECURE|SCHEME)"
 )
 """What other programs have as settings of their own."""
-
-_PEM: Final = b"-----BEGIN "
 
 YEAR: Final = 366 * 86_400
 TASK: Final = 1200
@@ -88,8 +84,8 @@ class Settings(BaseModel):
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:25")
     smtp_token_file: Path | None = None
     smtp_token_command: str = ""
-    smtp_ca_file: Path | None = None
-    smtp_helo: str = ""
+    smtp_ca_file: Annotated[Path | None, AfterValidator(ca_file)] = None
+    smtp_helo: Annotated[str, AfterValidator(relay_url.helo)] = ""
     smtp_pipelining: Flag = True
     smtp_chunking: Flag = True
     smtp_window: Annotated[int, BeforeValidator(whole(1, 100, "mails"))] = 4
@@ -138,26 +134,6 @@ class Settings(BaseModel):
             raise ValueError("may hold letters of ASCII, digits and _ . : - only")
         return value
 
-    @field_validator("smtp_helo")
-    @classmethod
-    def _helo(cls, value: str) -> str:
-        if not _HELO.fullmatch(value):
-            raise ValueError("must be a host name, or an address as [192.0.2.1]: no blank, no other character")
-        return value
-
-    @field_validator("smtp_ca_file")
-    @classmethod
-    def _certificates(cls, value: Path | None) -> Path | None:
-        if value is None:
-            return None
-        try:
-            content = value.read_bytes()
-        except OSError as error:
-            raise ValueError(f"the file cannot be read: {error.strerror}") from None
-        if _PEM + b"CERTIFICATE-----" not in content and _PEM + b"TRUSTED CERTIFICATE-----" not in content:
-            raise ValueError("the file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
-        return value
-
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: SecretStr) -> SecretStr:
@@ -174,7 +150,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _derived_are_valid(self) -> Settings:
         for key, check in (
-            ("SMTP_URL", lambda: split(self.smtp_url.get_secret_value(), tuple(_SECURITY))),
+            ("SMTP_URL", lambda: relay_url.split_url(self.smtp_url.get_secret_value())),
             ("SMTP_TOKEN_COMMAND", lambda: self.tokens),
             ("SMTP_URL", lambda: self.relay),
             ("FROM", lambda: self.mail_from),
@@ -188,22 +164,9 @@ class Settings(BaseModel):
     @cached_property
     def relay(self) -> Relay:
         """Where mail goes, from `smtp_url` and its companions."""
-        parts = split(self.smtp_url.get_secret_value(), tuple(_SECURITY))
-        host = host_of(parts)
-        if parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError("must end after host and port")
-        security = _SECURITY[parts.scheme]
-        if parts.password and not parts.username:
-            raise ValueError("has a password and no user")
-        if parts.username and parts.password is None and not self._has_token:
-            raise ValueError("has a user and no password; where it is empty, write user:@host")
-        return Relay(
-            host=host,
-            port=parts.port or _PORTS[security],
-            security=security,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            tokens=self.tokens,
+        return relay_url.read(
+            self.smtp_url.get_secret_value(),
+            self.tokens,
             ca_file=str(self.smtp_ca_file) if self.smtp_ca_file else None,
             helo=self.smtp_helo,
             pipelining=self.smtp_pipelining,
@@ -217,27 +180,12 @@ class Settings(BaseModel):
     @cached_property
     def tokens(self) -> Tokens | None:
         """Where tokens for the login come from, if it is with tokens."""
-        try:
-            words = tuple(shlex.split(self.smtp_token_command))
-        except ValueError:
-            raise ValueError("has a quote that does not close") from None
-        if not self._has_token:
-            return None
-        if words and self.smtp_token_file is not None:
-            raise ValueError(f"either this or {PREFIX}SMTP_TOKEN_FILE, and not both")
-        if not split(self.smtp_url.get_secret_value(), tuple(_SECURITY)).username:
-            raise ValueError(f"a token needs a user in {PREFIX}SMTP_URL, as smtp+starttls://user%40example.com@host")
-        return Tokens(str(self.smtp_token_file or ""), words)
-
-    @property
-    def _has_token(self) -> bool:
-        """True where something else stands for the password."""
-        return any(getattr(self, name) for name in type(self).model_fields if name.startswith("smtp_token"))
+        return relay_url.read_tokens(self.smtp_url.get_secret_value(), self.smtp_token_file, self.smtp_token_command)
 
     @cached_property
     def mail_from(self) -> Mailbox:
         """The author of every mail: `MAILWORKER_FROM`, or the login of the relay where that is an address."""
-        text = self.sender or unquote(split(self.smtp_url.get_secret_value(), tuple(_SECURITY)).username or "")
+        text = self.sender or self.relay.user
         if not self.sender.isprintable():
             raise ValueError("holds a line break or another control character")
         if not text:

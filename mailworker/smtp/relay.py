@@ -1,4 +1,4 @@
-"""Where mail goes and how: plain values, made once from the settings."""
+"""Where mail goes and how: plain values, made once from the settings (see `relay_url`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from .token import Tokens
 
 
 class Security(Enum):
-    CLEAR = "clear text"
-    STARTTLS = "STARTTLS"
-    TLS = "implicit TLS"
+    """From the scheme of the relay's URL."""
+
+    CLEAR = "smtp"
+    STARTTLS = "smtp+starttls"
+    TLS = "smtps"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from ..errors import SmtpError
@@ -21,6 +22,7 @@ _HOST_MISMATCH: Final = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
 _UNKNOWN_CA: Final = (2, 18, 19, 20, 21)
 _DATES: Final = (9, 10)
+_PEM: Final = b"-----BEGIN "
 
 _WHY: Final = {
     **dict.fromkeys(OLD, "it speaks only TLS below 1.2, which is broken: it has to be updated"),
@@ -38,6 +40,19 @@ _WHY: Final = {
     ),
     "TLSV1_UNRECOGNIZED_NAME": "it does not know the host name in MAILWORKER_SMTP_URL",
 }  # fmt: skip
+
+
+def ca_file(path: Path | None) -> Path | None:
+    """The path of a file with certificates, as it is set. Raises `ValueError` where it is none."""
+    if path is None:
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    if not any(_PEM + kind in content for kind in (b"CERTIFICATE-----", b"TRUSTED CERTIFICATE-----")):
+        raise ValueError("the file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+    return path
 
 
 @cache

@@ -5,15 +5,12 @@ from __future__ import annotations
 import ipaddress
 import logging
 from importlib.metadata import version
-from typing import Final
 
 from ..settings import Settings
 from ..smtp.relay import Relay, Security
 from ..smtp.tls import unusual
 
 logger = logging.getLogger(__name__)
-
-_SCHEMES: Final = {Security.CLEAR: "smtp", Security.STARTTLS: "smtp+starttls", Security.TLS: "smtps"}
 
 
 def greet(settings: Settings, hands: str) -> None:
@@ -35,7 +32,7 @@ def introduction(settings: Settings, hands: str) -> str:
     return (
         f"mailworker {version('mailworker')} drains {', '.join(settings.legacy_queues)} and new code's mail "
         f"from {masked(settings.redis_url.get_secret_value())} (keys {settings.spool_prefix}*) through "
-        f"{_SCHEMES[relay.security]}://{relay.place}{login} as {who}, with {hands}"
+        f"{relay.security.value}://{relay.place}{login} as {who}, with {hands}"
     )
 
 
