@@ -27,6 +27,7 @@ def worker_name() -> str:
 
 
 def make_spool(configuration: Settings) -> Spool:
+    """A spool with a connection of its own, for the main process and the commands. See `spool` for a child's."""
     return Spool(
         connect(configuration.redis_url.get_secret_value()),
         configuration.legacy_queues,
@@ -55,6 +56,7 @@ _slots: dict[int, Slots] = {}
 
 
 def slots() -> Slots:
+    """This process's slots: as many mails as it has of them are under way at once."""
     made = _slots.get(os.getpid())
     if made is not None:
         return made

@@ -49,6 +49,7 @@ def scheme_of(url: str, schemes: tuple[str, ...]) -> str:
 
 
 def host_of(parts: SplitResult) -> str:
+    """The host. Raises `ValueError` where there is none."""
     if not parts.hostname:
         raise ValueError(f"has no host; {_HOW}")
     if not _HOST.fullmatch(parts.hostname):

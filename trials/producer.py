@@ -100,7 +100,7 @@ def main() -> None:
                 entries.push()
             if number % options.delays == 0:
                 delays.push("d")
-        except Exception as error:  # whatever it was, the push is in the ledger as a try alone
+        except Exception as error:  # noqa: BLE001 - whatever it was, the ledger has the push as a try alone
             print(f"push: {type(error).__module__}.{type(error).__name__}: {error}", flush=True)
             stop.wait(0.2)
 

@@ -37,7 +37,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             fail(explained(error), code_of(error))
         except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
             raise  # click's own ways to end
-        except Exception as error:  # a bug, or records that nobody of us wrote: no mail on the terminal
+        except Exception as error:  # noqa: BLE001 - a bug, or strange records: no mail on the terminal
             from ..errors import where  # noqa: PLC0415
 
             fail(f"this is a bug, please report it: {where(error)}", 1)

@@ -132,7 +132,7 @@ class Batch:
             self.todo.appendleft(item)
         except Unsendable as error:
             self._decide(item.id, Failed(error.reason, error.detail))
-        except Exception as error:  # a bug of ours must not stop the mails behind this one
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not stop the mails behind this one
             logger.error("mail %s cannot be built: %s", item.id, where(error))
             self._decide(item.id, Failed("internal_error", f"{type(error).__name__} while it was built"))
         return None

@@ -25,6 +25,8 @@ LAST_LINES: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Child:
+    """A process that the demo started."""
+
     name: str
     process: subprocess.Popen[bytes]
     log: Path

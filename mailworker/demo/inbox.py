@@ -20,6 +20,8 @@ KEPT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Mail:
+    """A mail as it came in, with its envelope."""
+
     number: int
     at: datetime
     sender: str
@@ -35,7 +37,7 @@ class Mail:
         try:
             value = self._parsed(email.policy.default)[name]
             return "" if value is None else str(value)
-        except Exception:  # mail is hostile, and the parser is known to raise a good dozen of types
+        except Exception:  # noqa: BLE001 - mail is hostile, and the parser raises a good dozen of types
             return str(self._parsed(email.policy.compat32)[name])
 
     @property

@@ -55,6 +55,7 @@ def mail_list(mails: Sequence[Mail]) -> str:
 
 
 def one_mail(mail: Mail) -> str:
+    """A mail with its headers and its text."""
     fields = {
         "From": mail.header("From") or mail.sender,
         "To": mail.header("To"),
@@ -74,6 +75,7 @@ def one_mail(mail: Mail) -> str:
 
 
 def no_such_mail() -> str:
+    """What a link shows whose mail is gone."""
     return _page(
         "No such mail",
         '<p class="hint"><a href="/">← Inbox</a></p><h1>There is no such mail</h1>'

@@ -36,6 +36,8 @@ save ""
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
+    """Which program is started, on which port, with which password."""
+
     binary: str
     port: int
     password: str

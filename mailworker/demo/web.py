@@ -39,6 +39,8 @@ class Web:
 
 
 class Pages:
+    """The inbox as pages, by their paths."""
+
     def __init__(self, inbox: Inbox) -> None:
         self.inbox = inbox
 

@@ -267,7 +267,7 @@ class _Scan:
         return kind, number, after
 
     def _escaped_end(self, position: int, count: int) -> int:
-        """Where an `S:` string of `count` octets ends: `\\xx` stands for one octet."""
+        r"""Where an `S:` string of `count` octets ends: `\xx` stands for one octet."""
         data = self.data
         begin = position
         while count:

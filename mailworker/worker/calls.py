@@ -60,6 +60,7 @@ def check(options: Mapping[str, Any]) -> None:
 
 
 def refuse(method: str) -> TypeError:
+    """What a way to call raises that would put a mail into a message: it says what to write instead."""
     return TypeError(f"send_email.{method}: {CANVAS[method]}")
 
 

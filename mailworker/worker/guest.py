@@ -20,6 +20,8 @@ from .transport import Connection
 
 
 class GuestAMQP(AMQP):  # type: ignore[misc]  # celery has no types
+    """Producers and connections that are this app's alone."""
+
     Connection = Connection
     _producer_pool: ProducerPool | None = None
 

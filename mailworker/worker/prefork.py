@@ -51,6 +51,8 @@ class Worker(asynpool.Worker):  # type: ignore[misc]  # celery has no types
 
 
 class Pool(asynpool.AsynPool):  # type: ignore[misc]
+    """The children, with an event loop that looks after them once a second."""
+
     Worker = Worker
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -185,6 +187,8 @@ def _probe() -> None:
 
 
 class TaskPool(prefork.TaskPool):  # type: ignore[misc]
+    """The pool as Celery's worker knows it: `worker_pool` names it."""
+
     Pool = Pool
     limit: int
 

@@ -65,7 +65,7 @@ class SendEmail(Task):  # type: ignore[misc]  # celery has no types
         """A doorbell for a mail that is in the spool. Never raises: a doorbell that is lost is rung again."""
         try:
             super().apply_async((), {}, task_id=mail_id, **options)
-        except Exception as error:  # whatever it is, the mail is safe: to its sender this is no failure
+        except Exception as error:  # noqa: BLE001 - the mail is safe: to its sender this is no failure
             logger.warning("the broker does not take the doorbell (%s); the mail is safe and goes later", words(error))
 
     def apply(self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any) -> EagerResult:
@@ -219,7 +219,7 @@ def ring_bridge(token: str) -> None:
     """Never raises: the lock ends by itself, and a watcher rings again."""
     try:
         bridge.apply_async((token,))
-    except Exception as error:  # whatever the broker says
+    except Exception as error:  # noqa: BLE001 - whatever the broker says
         logger.warning("the broker does not take the doorbell (%s)", words(error))
 
 

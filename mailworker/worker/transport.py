@@ -293,6 +293,8 @@ class SentinelChannel(KeptClient, stock.SentinelChannel):
 
 
 class Transport(stock.Transport):
+    """Redis, with our channel and poller. Any error of Redis is a lost connection."""
+
     Channel: Any = Channel
     connection_errors = (*stock.Transport.connection_errors, redis.RedisError)
 
@@ -318,6 +320,8 @@ class Transport(stock.Transport):
 
 
 class SentinelTransport(Transport, stock.SentinelTransport):
+    """The same for a Redis behind Sentinel."""
+
     Channel = SentinelChannel
 
 
@@ -354,5 +358,7 @@ class Pooled(PooledConnection, Connection):
 
 
 class Pool(ConnectionPool):
+    """Of connections as ours."""
+
     def new(self) -> Pooled:
         return Pooled(self, **dict(self.connection._info(resolve=False)))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from mailworker.errors import SpoolError
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.entry import to_php
@@ -36,7 +37,7 @@ def queries(server: RedisServer) -> Queries:
 def empty(server: RedisServer) -> bool:
     try:
         report = queries(server).status()
-    except Exception:
+    except SpoolError:  # it is killed, or starts
         return False
     waiting = sum(report["states"][state] for state in ("queued", "leased", "committing", "deferred"))
     return not waiting and not any(report["lists"].values())
