@@ -83,7 +83,6 @@ def _delivery(process: int) -> Delivery:
         sender=configuration.mail_from,
         limits=configuration.limits,
         policy=configuration.retries,
-        hold_in_doubt=configuration.in_doubt == "hold",
         seconds=configuration.batch_seconds,
         stopping=stopping.begun,
         hurried=stopping.hurried,

@@ -208,7 +208,7 @@ class Settings(BaseModel):
 
     @property
     def retries(self) -> Policy:
-        return Policy(delays=self.retry_delays, max_age=self.max_age)
+        return Policy(self.retry_delays, self.max_age, hold_in_doubt=self.in_doubt == "hold")
 
     @cached_property
     def broker(self) -> Broker:

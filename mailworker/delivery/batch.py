@@ -15,12 +15,11 @@ from ..errors import SmtpError, SpoolError, Unsendable, where
 from ..mail import entry, mime
 from ..mail.address import Mailbox
 from ..mail.email import Limits
-from ..outcome import Deferred, Failed, Further, Held, Outcome, Returned, Sent, Step
+from ..outcome import Deferred, Failed, Further, Outcome, Returned, Sent, Step
 from ..smtp.journal import Outgoing
 from ..smtp.pace import SLOW
 from ..smtp.refusals import Refusal, crowded, refusal, throttled
 from ..smtp.replies import Reply
-from ..smtp.retry_after import asked_delay
 from ..smtp.verdict import Verdict
 from ..smtp.warm import WarmConnection
 from ..spool import Record, Spool, Taken
@@ -33,9 +32,6 @@ logger = logging.getLogger(__name__)
 
 FETCH: Final = 256 * 1024
 """Octets of large payloads that are read with one call, where the first one alone has not more."""
-
-SOON: Final = 10.0
-"""Seconds at most until a mail is tried again that came when the relay had had enough for a while."""
 
 _SENT = Sent()
 STOP_SECONDS: Final = 30.0
@@ -52,7 +48,6 @@ class Office:
     sender: Mailbox
     limits: Limits
     policy: Policy
-    hold_in_doubt: bool
     seconds: float
     """No mail of a batch is begun after this time; the rest goes back to the queue."""
     stopping: Callable[[], bool] = lambda: False
@@ -260,8 +255,6 @@ class Batch:
         outcome = decide(verdict, mail.envelope.recipients, record.tries + 1, age, self.office.policy, chance)
         if isinstance(outcome, Deferred) and verdict.final is not None and throttled(verdict):
             self.slower = SmtpError(verdict.phase, verdict.final.code, verdict.final.text)
-            if asked_delay(verdict.final.text) is None:
-                outcome = replace(outcome, delay=min(outcome.delay, SOON))
         self._forget(mail.id)
         told, part = mail.envelope.recipients, self._parts.get(mail.id)
         if part is not None:
@@ -270,9 +263,7 @@ class Batch:
                 self._go_on(mail, step)
                 return
             outcome = step
-        elif isinstance(outcome, Deferred | Failed) and outcome.recipients == told:
-            outcome = replace(outcome, recipients=None)  # nobody has it yet
-        self._decide(mail.id, self._doubt(outcome))
+        self._decide(mail.id, outcome)
 
     def _go_on(self, mail: Outgoing, outcome: Further) -> None:
         """Who has the mail is written down before the next of its transactions can begin."""
@@ -388,11 +379,6 @@ class Batch:
                 if size > FETCH:
                     return
                 yield item.id
-
-    def _doubt(self, outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Deferred | Failed) and outcome.in_doubt and self.office.hold_in_doubt:
-            return Held("in_doubt", outcome.detail)
-        return outcome
 
     def _decide(self, mail_id: str, outcome: Outcome) -> None:
         self.outcomes[mail_id] = outcome

@@ -13,7 +13,7 @@ from ..errors import MailDeferred, MailFailed
 from ..mail import mime
 from ..mail.address import Mailbox
 from ..mail.email import Email
-from ..outcome import Deferred, Failed
+from ..outcome import Deferred, Failed, Held
 from ..smtp import session
 from ..smtp.journal import Outgoing
 from ..smtp.relay import Relay
@@ -74,6 +74,8 @@ def _raise_unless_sent(verdict: Verdict | None, envelope: Envelope, policy: Poli
     outcome = decide(verdict, envelope.recipients, 1, 0, policy, random.random())  # noqa: S311 - spreads load
     if isinstance(outcome, Failed):
         raise MailFailed(outcome.reason)
+    if isinstance(outcome, Held):  # in doubt: the caller is the person who decides
+        raise MailDeferred(f"0 at {verdict.phase}")
     if isinstance(outcome, Deferred):
         refused = " (and refused other recipients)" if outcome.refused else ""
         raise MailDeferred(f"{outcome.code} at {outcome.phase}{refused}")

@@ -84,18 +84,14 @@ def combine(outcome: Outcome, told: tuple[str, ...], part: Part) -> tuple[Step, 
     match outcome:
         case Sent():
             return _next(None, None, (), part)
-        case Failed(recipients=recipients) if recipients is not None and not _whole(outcome):
-            return _next(outcome, None, (), part)
-        case Deferred(phase=phase) if (
-            outcome.recipients is not None and not outcome.in_doubt and (phase == "RCPT" or outcome.recipients != told)
+        case Failed(recipients=recipients) if not _whole(outcome):
+            return _next(replace(outcome, recipients=told if recipients is None else recipients), None, (), part)
+        case Deferred(recipients=recipients) if not outcome.in_doubt and (
+            recipients is not None or outcome.phase == "RCPT"
         ):
-            return _next(outcome.refused, outcome, outcome.recipients, part)
-        case Deferred():
-            everyone = (outcome.recipients if outcome.recipients is not None else told) + part.behind
-            return replace(outcome, recipients=everyone), part
-        case Failed():
-            everyone = (outcome.recipients if outcome.recipients is not None else told) + part.behind
-            return replace(outcome, recipients=everyone), part
+            return _next(outcome.refused, outcome, told if recipients is None else recipients, part)
+        case Deferred(recipients=recipients) | Failed(recipients=recipients):
+            return replace(outcome, recipients=(told if recipients is None else recipients) + part.behind), part
     return outcome, part
 
 

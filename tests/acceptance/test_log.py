@@ -136,7 +136,7 @@ def test_a_bug_of_ours_is_told_with_file_line_and_function_and_without_the_mail(
         raise ValueError(f"cannot handle {SECRET}")
 
     monkeypatch.setattr(mime, "build", build)
-    office = batch.Office(spool, Mailbox("site@example.com"), Limits(), retry.Policy(), hold_in_doubt=False, seconds=9)
+    office = batch.Office(spool, Mailbox("site@example.com"), Limits(), retry.Policy(), seconds=9)
     spool.accept("m1", json.dumps({"to": SECRET, "subject": "s", "body": "b"}).encode())
     journal = batch.Batch(office, "w/1.0", spool.take("w/1.0", ["m1"]))
     assert journal.next(1) == []

@@ -62,7 +62,7 @@ class Site:
 
     def office(self) -> Office:
         sender = Mailbox("site@example.com")
-        return Office(self._spool(), sender, Limits(), Policy(), hold_in_doubt=False, seconds=60)
+        return Office(self._spool(), sender, Limits(), Policy(), seconds=60)
 
     def deliver(self, ids: list[str], child: int = 0) -> dict[str, Outcome]:
         found = Delivery(self.office()).deliver(self.slots[child], ids, lambda _: None)

@@ -26,7 +26,7 @@ def batch_of(spool: Spool, *sizes: int) -> tuple[Batch, list[list[str]]]:
     for mail_id, size in zip(ids, sizes, strict=True):
         fields = {"to": "someone@example.com", "subject": mail_id, "body": "x" * size}
         spool.accept(mail_id, json.dumps(fields).encode())
-    office = Office(spool, Mailbox("site@example.com"), Limits(), Policy(), hold_in_doubt=False, seconds=60)
+    office = Office(spool, Mailbox("site@example.com"), Limits(), Policy(), seconds=60)
     calls: list[list[str]] = []
     read = spool.payloads
 

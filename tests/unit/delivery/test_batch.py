@@ -51,7 +51,7 @@ def test_a_stop_waits_for_redis_for_a_time_and_not_for_ever(
     monkeypatch.setattr(batch.time, "sleep", lambda _: None)
     spool: Any = Away(calls)
     office = Office(
-        spool, Mailbox("site@example.com"), Limits(), Policy(), hold_in_doubt=False, seconds=60,
+        spool, Mailbox("site@example.com"), Limits(), Policy(), seconds=60,
         stopping=lambda: stopping, hurried=lambda: hurried,
     )  # fmt: skip
     record = Record("m", b"{}", 2, 0, 0, None, 0, "m")

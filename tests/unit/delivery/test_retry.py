@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailworker.delivery.retry import Policy, back_off, decide
-from mailworker.outcome import Deferred, Failed, Sent
+from mailworker.outcome import Deferred, Failed, Held, Sent
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.verdict import Verdict
 
@@ -30,20 +32,20 @@ def outcome_of(verdict: Verdict, recipients: tuple[str, ...] = (A, B), attempt: 
         (Verdict((OK, OK), OK, "message"), Sent()),
         # Refused for good.
         (Verdict((OK, NO), OK, "message"), UNKNOWN_B),
-        (Verdict((NO, OK), SPAM, "message"), Failed("message_refused", "554 spam", 554, (A, B))),
-        (Verdict((NO, OK), SPAM, "DATA"), Failed("message_refused", "554 spam", 554, (A, B))),
-        (Verdict((NO, NO), NO, "RCPT"), Failed("recipient_refused", "550 no such user", 550, (A, B))),
-        (Verdict((), NO, "MAIL"), Failed("sender_refused", "550 no such user", 550, (A, B))),
-        (Verdict((OK, OK), NO, "DATA"), Failed("message_refused", "550 no such user", 550, (A, B))),
-        (Verdict((OK, OK), NO, "message"), Failed("message_refused", "550 no such user", 550, (A, B))),
-        (Verdict((), NO, "SMTPUTF8"), Failed("smtputf8", "550 no such user", 550, (A, B))),
+        (Verdict((NO, OK), SPAM, "message"), Failed("message_refused", "554 spam", 554)),
+        (Verdict((NO, OK), SPAM, "DATA"), Failed("message_refused", "554 spam", 554)),
+        (Verdict((NO, NO), NO, "RCPT"), Failed("recipient_refused", "550 no such user", 550)),
+        (Verdict((), NO, "MAIL"), Failed("sender_refused", "550 no such user", 550)),
+        (Verdict((OK, OK), NO, "DATA"), Failed("message_refused", "550 no such user", 550)),
+        (Verdict((OK, OK), NO, "message"), Failed("message_refused", "550 no such user", 550)),
+        (Verdict((), NO, "SMTPUTF8"), Failed("smtputf8", "550 no such user", 550)),
         # Tried again.
-        (Verdict((), LATER, "MAIL"), Deferred(10, 451, "MAIL", "451 try later", (A, B))),
-        (Verdict((LATER, LATER), LATER, "RCPT"), Deferred(10, 451, "RCPT", "451 try later", (A, B))),
-        (Verdict((OK, OK), LATER, "DATA"), Deferred(10, 451, "DATA", "451 try later", (A, B))),
-        (Verdict((OK, OK), LATER, "message"), Deferred(10, 451, "message", "451 try later", (A, B))),
+        (Verdict((), LATER, "MAIL"), Deferred(10, 451, "MAIL", "451 try later")),
+        (Verdict((LATER, LATER), LATER, "RCPT"), Deferred(10, 451, "RCPT", "451 try later")),
+        (Verdict((OK, OK), LATER, "DATA"), Deferred(10, 451, "DATA", "451 try later")),
+        (Verdict((OK, OK), LATER, "message"), Deferred(10, 451, "message", "451 try later")),
         (Verdict((OK, LATER), OK, "message"), Deferred(10, 451, "message", "451 try later", (B,))),
-        (Verdict((OK, OK), Reply(421, "bye"), "message"), Deferred(10, 421, "message", "421 bye", (A, B))),
+        (Verdict((OK, OK), Reply(421, "bye"), "message"), Deferred(10, 421, "message", "421 bye")),
         # Both at once: the one waits, the other is a dead letter beside it.
         (
             Verdict((LATER, NO), NO, "RCPT"),
@@ -61,12 +63,41 @@ def outcome_of(verdict: Verdict, recipients: tuple[str, ...] = (A, B), attempt: 
         # The relay says when.
         (
             Verdict((GREY, GREY), GREY, "RCPT"),
-            Deferred(300, 450, "RCPT", "450 4.2.0 Greylisted, try again in 300 seconds", (A, B)),
+            Deferred(300, 450, "RCPT", "450 4.2.0 Greylisted, try again in 300 seconds"),
         ),
     ],
 )  # fmt: skip
 def test_each_reply_has_its_outcome(verdict: Verdict, outcome: object) -> None:
     assert outcome_of(verdict) == outcome
+
+
+TOO_FAST = Reply(454, "Throttling failure: Maximum sending rate exceeded.")
+TOO_FAST_FOR_A_MINUTE = Reply(451, "4.7.1 Error: too much mail from 192.0.2.1, try again in 60 seconds")
+
+
+@pytest.mark.parametrize(
+    ("reply", "attempt", "delay"), [(TOO_FAST, 3, 10), (TOO_FAST_FOR_A_MINUTE, 1, 60), (LATER, 3, 300)]
+)
+def test_a_relay_that_has_had_enough_for_a_while_makes_no_mail_wait_long(
+    reply: Reply, attempt: int, delay: float
+) -> None:
+    outcome = outcome_of(Verdict((), reply, "MAIL"), attempt=attempt)
+    assert isinstance(outcome, Deferred)
+    assert outcome.delay == delay
+
+
+@pytest.mark.parametrize(
+    ("phase", "age", "outcome"),
+    [
+        ("message", 0, Held("in_doubt", "no reply after the message was sent")),
+        ("message", 2000, Held("in_doubt", "no reply after the message was sent")),
+        ("content", 0, Deferred(10, 0, "content", "the session broke inside the message")),
+        ("content", 2000, Failed("expired", "the session broke inside the message")),
+    ],
+)
+def test_a_mail_in_doubt_waits_for_a_person_where_the_site_wants_that(phase: str, age: float, outcome: object) -> None:
+    policy = replace(POLICY, hold_in_doubt=True)
+    assert decide(Verdict((), None, phase), (A, B), 1, age, policy, 0.5) == outcome
 
 
 def test_accepted_refused_and_deferred_recipients_each_get_their_own() -> None:
@@ -81,7 +112,7 @@ def test_who_was_answered_does_not_depend_on_the_words() -> None:
     """The same text to a RCPT and to the content: one recipient was refused, and the message was."""
     outcome = outcome_of(Verdict((NO, OK), NO, "message"), (A, B))
     assert isinstance(outcome, Failed)
-    assert (outcome.reason, outcome.recipients) == ("message_refused", (A, B))
+    assert (outcome.reason, outcome.recipients) == ("message_refused", None)
     refused = outcome_of(Verdict((NO, OK), OK, "message"), (A, B))
     assert isinstance(refused, Failed)
     assert (refused.reason, refused.recipients) == ("recipient_refused", (A,))
