@@ -1,7 +1,7 @@
 # The one door. `make demo` and `make test` set everything up by themselves: Python 3.11 or newer, pip, make and git.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock bench trials clean
+.PHONY: help demo test check docs lock bench trials clean
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python3.14,\
 	$(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable)' 2>/dev/null)))
@@ -30,6 +30,9 @@ bench: $(READY) ## speed beside the other ways to do it; QUICK=1 takes a minute
 
 trials: $(READY) ## kills, outages and lies, with both ledgers compared; QUICK=1 is the short form
 	@$(BIN)/python -m trials $(if $(filter-out 0,$(QUICK)),--quick)
+
+docs: $(READY) ## writes the tables of settings and reasons in docs/ from the code
+	@$(BIN)/python docs/tables.py
 
 lock: ## writes requirements.lock anew from pyproject.toml; needs uv
 	$(or $(wildcard $(BIN)/uv),uv) pip compile pyproject.toml --all-extras --universal --generate-hashes \

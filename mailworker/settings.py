@@ -70,39 +70,87 @@ Seconds = Annotated[float, BeforeValidator(seconds(YEAR))]
 Octets = Annotated[int, BeforeValidator(octets(2**30))]
 Flag = Annotated[bool, BeforeValidator(flag)]
 
+_RELAY: Final = Relay("127.0.0.1", 25)
+_POLICY: Final = Policy()
+_LIMITS: Final = Limits()
+"""Their defaults are the settings' defaults."""
+
 
 class Settings(BaseModel):
-    """Made by `load`, from texts as they stand in the environment."""
+    """Made by `load`, from texts as they stand in the environment. The sentence below each is its row in
+    docs/settings.md, which `make docs` writes."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """The Redis (6.2 or newer) that holds the legacy list. The spool is kept in the same database, so that an entry
+    becomes a record in one step. `redis://user:password@host:port/database`, `rediss://` for TLS, `unix:///path` or
+    `unix://user:password@/path?db=1` for a socket. Behind Sentinel:
+    `redis+sentinel://user:password@host:26379,host:26379/master/0`; user and password are for Redis, the sentinels
+    are asked without. An empty password means no login. Options go behind `?`: see [below](#options-of-a-redis-url)"""
     legacy_queues: tuple[str, ...] = ("queue:email",)
+    """The lists to drain, with commas between them, with the prefix that phpredis may put before them"""
     spool_prefix: str = "mailworker:"
+    """What the keys of the spool begin with, and Celery's names in the broker. Two sites in one database, or on one
+    RabbitMQ, need two prefixes"""
     broker_url: SecretStr | None = None
+    """What Celery uses as its broker; empty for the Redis above. `amqp://…` for RabbitMQ"""
 
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:25")
+    """`smtp://` is clear text (port 25), `smtp+starttls://` demands STARTTLS (587), `smtps://` is TLS from the
+    start (465); a worker warns of a scheme on another's port. With user and password before the host there is a
+    login: each of PLAIN, LOGIN and CRAM-MD5 that the relay offers, one round at most, and first the one that worked
+    last. Special characters are written as `%XX`, so `@` in a user's name is `%40`"""
     smtp_token_file: Path | None = None
+    """A file with an OAuth 2 access token, for a login with XOAUTH2 or OAUTHBEARER as the user in
+    `MAILWORKER_SMTP_URL`. The token alone, or JSON with `access_token` and perhaps `expires_in`. It is read at each
+    login, so that another program may renew it (write a new file and rename it)"""
     smtp_token_command: str = ""
+    """A command, run without a shell, that prints the same within 30 seconds. What it prints is kept until two
+    minutes before its end (`expires_in`, or the `exp` of a JWT), and once asked for anew when the relay refuses it"""
     smtp_ca_file: Annotated[Path | None, AfterValidator(ca_file)] = None
-    smtp_helo: Annotated[str, AfterValidator(relay_url.helo)] = ""
-    smtp_pipelining: Flag = True
-    smtp_chunking: Flag = True
-    smtp_window: Annotated[int, BeforeValidator(whole(1, 100, "mails"))] = 4
-    smtp_connect_timeout: Waits = 30
-    smtp_reply_timeout: Waits = 30
-    smtp_final_timeout: Waits = 120
-    smtp_idle: Seconds = 20
-    smtp_mails_per_connection: Annotated[int, BeforeValidator(whole(1, 10**9, "mails"))] = 1000
+    """A file of certificates (PEM) that the relay's certificate is checked with; empty for those of the system. It
+    is always checked, the host's name too"""
+    smtp_helo: Annotated[str, AfterValidator(relay_url.helo)] = _RELAY.helo
+    """The name in EHLO; empty for the own address, as `[192.0.2.1]`"""
+    smtp_pipelining: Flag = _RELAY.pipelining
+    """Use PIPELINING where the relay announces it. `false` for a relay that announces what it does badly"""
+    smtp_chunking: Flag = _RELAY.chunking
+    """Use CHUNKING (BDAT) where the relay announces it, together with PIPELINING"""
+    smtp_window: Annotated[int, BeforeValidator(whole(1, 100, "mails"))] = _RELAY.window
+    """Mails under way at once on one connection, 1 to 100, where the relay has both of these; where it has not, as
+    many are committed with one script if it takes them fast. It bounds the mails that a kill leaves in doubt"""
+    smtp_connect_timeout: Waits = _RELAY.deadlines.connect
+    """Seconds until the connection must stand. No wait may be longer than 1200 seconds, after which Celery ends a
+    task"""
+    smtp_reply_timeout: Waits = _RELAY.deadlines.reply
+    """Seconds for each reply as a whole"""
+    smtp_final_timeout: Waits = _RELAY.deadlines.final
+    """Seconds for the reply after the message; sending a large message has time on top of it"""
+    smtp_idle: Seconds = _RELAY.idle
+    """A connection that was idle for so many seconds is not used again"""
+    smtp_mails_per_connection: Annotated[int, BeforeValidator(whole(1, 10**9, "mails"))] = _RELAY.mails
+    """Mails after which a connection is closed. A relay that closes earlier is noticed and not waited for again"""
     sender: Annotated[str, Field(validation_alias=PREFIX + "FROM")] = ""
+    """Who sends: `Name <address>` or an address. Empty: the user of the relay's URL where that is an address, else
+    `mailworker@localhost`"""
 
     in_doubt: Annotated[Literal["resend", "hold"], BeforeValidator(choice("resend", "hold"))] = "resend"
-    retry_delays: tuple[float, ...] = (10, 60, 300, 900, 3600)
-    max_age: Seconds = 2 * 86_400
-    max_mail_size: Octets = 25 * 1024 * 1024
-    max_recipients_size: Octets = 64 * 1024
+    """What happens to a mail that the relay may have or not: `resend` sends it again under the same Message-ID,
+    `hold` makes it a dead letter for a person to decide"""
+    retry_delays: tuple[float, ...] = _POLICY.delays
+    """Seconds to wait after the first, second, … attempt that the relay put off; the last one again and again. Ten
+    per cent of jitter. "Try again in N seconds" in a reply is obeyed where it is longer"""
+    max_age: Seconds = _POLICY.max_age
+    """Seconds after which a mail that would wait again becomes a dead letter (`expired`) instead: two days"""
+    max_mail_size: Octets = _LIMITS.mail
+    """The largest entry that is sent, in octets: 25 MiB. A larger one is a dead letter (`too_large`)"""
+    max_recipients_size: Octets = _LIMITS.recipients
+    """The largest sum of a mail's addresses and names, in octets"""
     batch: Annotated[int, BeforeValidator(whole(1, 1000, "mails"))] = 200
+    """Mails that one doorbell carries at most"""
     batch_seconds: Waits = 60
+    """No mail of a batch is begun after so many seconds; the rest goes back to the queue"""
 
     @field_validator("legacy_queues", mode="before")
     @classmethod

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from mailworker.settings import Settings
-
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "pa55-w0rd"
 REDIS = f"redis://user:{PASSWORD}@127.0.0.1:1/0"
@@ -212,40 +210,7 @@ def test_a_redis_that_does_not_answer_is_one_line_without_its_password(site: Sit
     assert PASSWORD not in result.stderr
 
 
-def test_every_setting_is_in_the_documents_with_its_default() -> None:
-    long, table = (ROOT / "docs" / "settings.md").read_text(), (ROOT / "README.md").read_text()
-    for name, field in Settings.model_fields.items():
-        key = "MAILWORKER_FROM" if name == "sender" else f"MAILWORKER_{name.upper()}"
-        row = f"| `{key}` | {_written(field.default)} |"
-        assert row in table, f"README.md lacks {row}"
-        assert row in long, f"docs/settings.md lacks {row}"
-
-
 def test_every_link_in_the_documents_leads_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?://)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
-
-
-def test_every_reason_of_a_dead_letter_is_explained() -> None:
-    python = "\n".join(path.read_text() for path in (ROOT / "mailworker").rglob("*.py"))
-    lua = "\n".join(path.read_text() for path in (ROOT / "mailworker").rglob("*.lua"))
-    reasons = set(re.findall(r'(?:Unsendable|Failed|Held)\(\s*"(\w+)"', python))
-    reasons |= set(re.findall(r'"(\w+_refused|smtputf8)"', python))
-    reasons |= set(re.findall(r"bury\(id, state, '(\w+)'", lua))
-    assert {"bad_address", "expired", "sender_refused", "poison", "in_doubt"} <= reasons
-    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text()))
-    assert reasons - told == set()
-
-
-def _written(default: object) -> str:
-    """A default as it would stand in the environment; an empty one as it is."""
-    if hasattr(default, "get_secret_value"):
-        default = default.get_secret_value()
-    if isinstance(default, tuple):
-        default = ",".join(str(item) for item in default)
-    if isinstance(default, bool):
-        default = str(default).lower()
-    if isinstance(default, float) and default == int(default):
-        default = int(default)
-    return f"`{default}`" if default not in (None, "") else "(empty)"

@@ -1,0 +1,35 @@
+"""The tables of the documents are those that the code has, and the README's rows agree with them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from mailworker.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+ROW = re.compile(r"^\| `(MAILWORKER_\w+)` \| (.+?) \|", re.MULTILINE)
+
+
+def rows(name: str) -> dict[str, str]:
+    """The settings of a document with their defaults."""
+    return dict(ROW.findall((ROOT / name).read_text()))
+
+
+def test_the_tables_are_current() -> None:
+    command = [sys.executable, ROOT / "docs" / "tables.py", "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
+
+
+def test_every_setting_is_in_the_long_table() -> None:
+    names = {"MAILWORKER_" + ("FROM" if name == "sender" else name.upper()) for name in Settings.model_fields}
+    assert rows("docs/settings.md").keys() == names
+
+
+def test_the_settings_of_the_readme_have_the_same_defaults() -> None:
+    short, long = rows("README.md"), rows("docs/settings.md")
+    assert 8 <= len(short) <= 12
+    assert short == {name: long[name] for name in short}
