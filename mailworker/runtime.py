@@ -8,8 +8,10 @@ import threading
 from functools import cache
 
 from . import stopping
-from .delivery.deliver import Delivery, Office
+from .delivery.attempt_log import AttemptLog
+from .delivery.deliver import Delivery
 from .delivery.slots import Slots
+from .delivery.stop import Stop
 from .settings import Settings, load
 from .spool import Spool, connect, owner
 
@@ -78,16 +80,14 @@ def seated() -> frozenset[str]:
 @cache
 def _delivery(process: int) -> Delivery:
     configuration = settings()
-    office = Office(
+    return Delivery(
         spool=spool(),
         sender=configuration.mail_from,
         limits=configuration.limits,
         policy=configuration.retries,
-        seconds=configuration.batch_seconds,
-        stopping=stopping.begun,
-        hurried=stopping.hurried,
+        stop=Stop(configuration.batch_seconds, stopping.begun, stopping.hurried),
+        observers=(AttemptLog(spool().part_of),),
     )
-    return Delivery(office)
 
 
 def delivery() -> Delivery:

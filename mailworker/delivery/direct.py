@@ -10,7 +10,6 @@ from typing import Final
 
 from ..envelope import Envelope
 from ..errors import MailDeferred, MailFailed
-from ..mail import mime
 from ..mail.address import Mailbox
 from ..mail.email import Email
 from ..outcome import Deferred, Failed, Held
@@ -19,6 +18,7 @@ from ..smtp.journal import Outgoing
 from ..smtp.relay import Relay
 from ..smtp.verdict import Verdict
 from ..smtp.warm import WarmConnection
+from .compose import build, message_id
 from .retry import Policy, decide
 
 CONNECTIONS: Final = 3
@@ -31,9 +31,9 @@ def send_now(email: Email, sender: Mailbox, relay: Relay, policy: Policy) -> str
     Raises `SmtpError` when there is no session, `MailFailed` for a permanent refusal, `MailDeferred` for a transient
     one: nobody tries again.
     """
-    message_id = f"{uuid.uuid4()}@{sender.address.rpartition('@')[2]}"
-    envelope = mime.build(email, sender, message_id, time.time_ns() // 1_000_000)
-    journal = _OneMail(Outgoing(message_id, envelope))
+    id_of_mail = message_id(str(uuid.uuid4()), sender)
+    envelope = build(email, sender, id_of_mail, time.time_ns() // 1_000_000)
+    journal = _OneMail(Outgoing(id_of_mail, envelope))
     warm = WarmConnection(relay)
     for _ in range(CONNECTIONS):
         try:
@@ -43,7 +43,7 @@ def send_now(email: Email, sender: Mailbox, relay: Relay, policy: Policy) -> str
         if journal.todo is None:
             break
     _raise_unless_sent(journal.verdict, envelope, policy)
-    return message_id
+    return id_of_mail
 
 
 @dataclass(slots=True)

@@ -1,5 +1,8 @@
-"""One thread in a process that delivers: it looks now and then whether a batch waits for its relay, and has it hand
-over what it has not begun, whatever the batch hangs in: a name's look-up, a connection, TLS, a reply."""
+"""Mails that wait behind one with which the relay is late go elsewhere: others may have time for them.
+
+One thread in a process that delivers looks now and then at the batches at work, whatever each hangs in: a name's
+look-up, a connection, TLS, a reply.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from ..smtp.pace import Pace
+from .batch import Batch
+from .places import Places
+
 logger = logging.getLogger(__name__)
 
 LOOKS: Final = 0.5
@@ -18,24 +25,42 @@ LOOKS: Final = 0.5
 IDLE: Final = 10.0
 """Seconds without a batch after which the thread sleeps until there is one."""
 
+Look = Callable[[float], None]
+"""Is given the monotonic clock's time."""
 
-class Watch:
+
+def look_at(batch: Batch, pace: Pace, places: Places) -> Look:
+    """Where the relay is late with a mail of the batch, those that are not begun go back to the queue at once. Where
+    the connection itself is late, the first one stays: or a relay that greets late, and bears few connections, would
+    never be given any."""
+
+    def look(now: float) -> None:
+        opening = not batch.under_way
+        if not places.waiting and not batch.is_probe and now - batch.moved >= pace.late_after(opening):
+            batch.hand_over(keep=int(opening))
+
+    return look
+
+
+class LateWatch:
+    """The thread."""
+
     def __init__(self) -> None:
-        self._watched: set[Callable[[float], None]] = set()
+        self._looks: set[Look] = set()
         self._awake = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
     @contextmanager
-    def over(self, hand_over: Callable[[float], None]) -> Iterator[None]:
-        """Calls `hand_over(now)` now and then, in its own thread, until the end of the block."""
-        self._watched.add(hand_over)
+    def over(self, look: Look) -> Iterator[None]:
+        """Looks now and then, until the end of the block."""
+        self._looks.add(look)
         if not self._awake.is_set():
             self._wake()
         try:
             yield
         finally:
-            self._watched.discard(hand_over)
+            self._looks.discard(look)
 
     def _wake(self) -> None:
         with self._starting:
@@ -50,13 +75,13 @@ class Watch:
             self._awake.wait()
             time.sleep(LOOKS)
             now = time.monotonic()
-            for hand_over in list(self._watched):
+            for look in list(self._looks):
                 last = now
                 try:
-                    hand_over(now)
+                    look(now)
                 except Exception as error:  # a bug of ours here must not stop what it watches
                     logger.error("the watch over late mails failed (%s)", type(error).__name__, exc_info=error)
             if now - last > IDLE:
                 self._awake.clear()
-                if self._watched:  # one came just now
+                if self._looks:  # one came just now
                     self._awake.set()

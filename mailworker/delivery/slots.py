@@ -1,13 +1,13 @@
-"""A slot: an owner's name and its warm connection, held by one task at a time.
+"""Slots: with how many hands a process delivers. Each has a name in the spool and a warm connection of its own, and one
+task at a time.
 
-A prefork child has one slot for its life; a process with threads or greenlets as many as tasks run at once.
+A prefork child has one slot for its life; a process with threads or greenlets has as many as tasks run at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import logging
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +15,15 @@ from contextlib import contextmanager
 from ..smtp.relay import Relay
 from ..smtp.warm import WarmConnection
 from ..spool.owner import name_slot
-from .late import Watch
-
-logger = logging.getLogger(__name__)
+from .late import LateWatch
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Slot:
     owner: str
+    """The name under which its mails are in hand."""
     warm: WarmConnection
-    watch: Watch = dataclasses.field(default_factory=Watch)
+    late: LateWatch = dataclasses.field(default_factory=LateWatch)
 
 
 class Slots:
@@ -35,7 +34,7 @@ class Slots:
         self.relay = relay
         self._numbers = itertools.count()
         self._free: deque[Slot] = deque()
-        self._watch = Watch()
+        self._late = LateWatch()
         self.taken: set[str] = set()
         """The owners at work."""
 
@@ -45,7 +44,7 @@ class Slots:
         try:
             slot = self._free.pop()
         except IndexError:
-            slot = Slot(name_slot(self.worker, next(self._numbers)), WarmConnection(self.relay), self._watch)
+            slot = Slot(name_slot(self.worker, next(self._numbers)), WarmConnection(self.relay), self._late)
         self.taken.add(slot.owner)
         try:
             yield slot

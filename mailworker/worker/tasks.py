@@ -16,11 +16,12 @@ from kombu.utils.uuid import uuid
 
 from .. import runtime, stopping
 from ..delivery import bridge as bridging
+from ..delivery.attempt import Attempt
 from ..delivery.direct import send_now
 from ..errors import MailFailed, SpoolError, Unsendable
 from ..mail import arguments, entry
 from ..mail.email import Email
-from ..outcome import Failed, Held, Outcome, Sent
+from ..outcome import Deferred, Failed, Held, Returned, Step
 from ..spool import Accepted
 from ..spool.redis_errors import words
 from . import calls, events
@@ -110,8 +111,9 @@ def send_email(self: SendEmail, *args: Any, **kwargs: Any) -> str | None:
             mail_id = _spool_arguments(self, mail_id, args, kwargs).id
     elif not _for_this_site(self):
         return None
-    outcome = _deliver([mail_id]).get(mail_id)
-    _tell_celery(outcome)
+    attempt = _deliver([mail_id]).get(mail_id)
+    if attempt is not None:
+        _tell_celery(attempt.outcome)
     return None
 
 
@@ -177,16 +179,12 @@ else:  # Celery registers its own of these names when the app is finalized
 @app.task(bind=True, name=DELIVER, Request=PRIVATE, throws=(SpoolError,), shared=False)
 def deliver(self: Task, ids: list[str]) -> dict[str, int]:
     """Delivers these mails of the spool. Returns how many had which outcome."""
-    summary: dict[str, int] = {}
     if not _for_this_site(self) or not isinstance(ids, list):
-        return summary
+        return {}
     begun = time.monotonic()
-    outcomes = _deliver([mail_id for mail_id in ids if isinstance(mail_id, str)])
-    events.tell(app, self.request.hostname, events.dead_letters(outcomes), time.monotonic() - begun)
-    for outcome in outcomes.values():
-        name = type(outcome).__name__.lower()
-        summary[name] = summary.get(name, 0) + 1
-    return summary
+    attempts = _deliver([mail_id for mail_id in ids if isinstance(mail_id, str)]).values()
+    events.tell(app, self.request.hostname, events.dead_letters(attempts), time.monotonic() - begun)
+    return events.summary(attempts)
 
 
 @app.task(bind=True, name=BRIDGE, Request=PRIVATE, send_events=False, throws=(SpoolError,), shared=False)
@@ -203,7 +201,8 @@ def bridge(self: Task, token: str) -> None:
             ring_bridge(slot.owner)
     if rest.lone is not None:
         begun = time.monotonic()
-        events.tell(app, self.request.hostname, _deliver([rest.lone]), time.monotonic() - begun)
+        attempts = _deliver([rest.lone]).values()
+        events.tell(app, self.request.hostname, attempts, time.monotonic() - begun)
 
 
 def _ring_for(doorbells: Iterable[list[str]]) -> None:
@@ -228,19 +227,17 @@ def _for_this_site(task: Task) -> bool:
     return bool(task.request.get(SITE, OWN) == runtime.settings().spool_prefix)
 
 
-def _deliver(ids: list[str]) -> dict[str, Outcome]:
+def _deliver(ids: list[str]) -> dict[str, Attempt]:
     if not ids:
         return {}
     with runtime.slots().take() as slot:
         return runtime.delivery().deliver(slot, ids, ring_bridge)
 
 
-def _tell_celery(outcome: Outcome | None) -> None:
+def _tell_celery(outcome: Step) -> None:
     """So that Flower shows a deferred mail as RETRY and a failed one as FAILURE."""
     match outcome:
-        case None | Sent():
-            return
         case Failed() | Held():
             raise MailFailed(outcome.reason)
-        case _:
+        case Deferred() | Returned():
             raise Retry(exc=events.deferral(outcome), when=outcome.delay)

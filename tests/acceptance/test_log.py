@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from mailworker.delivery import batch, retry
 from mailworker.errors import where
 from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
-from mailworker.mail.email import Email, Limits
+from mailworker.mail.email import Email
 from mailworker.mail.entry import to_php
 from mailworker.spool import Queries, Spool, connect
 from mailworker.worker.privacy import FailedTasks
+from tests.batches import OWNER, batch_of
 from tests.conftest import Inbox, RedisServer, Workers, until
 
 QUEUE = "queue:email"
@@ -136,13 +136,13 @@ def test_a_bug_of_ours_is_told_with_file_line_and_function_and_without_the_mail(
         raise ValueError(f"cannot handle {SECRET}")
 
     monkeypatch.setattr(mime, "build", build)
-    office = batch.Office(spool, Mailbox("site@example.com"), Limits(), retry.Policy(), seconds=9)
     spool.accept("m1", json.dumps({"to": SECRET, "subject": "s", "body": "b"}).encode())
-    journal = batch.Batch(office, "w/1.0", spool.take("w/1.0", ["m1"]))
+    journal = batch_of(spool, spool.take(OWNER, ["m1"]))
     assert journal.next(1) == []
     journal.end(blame=False)
     assert re.search(
-        r"mail m1 cannot be built: ValueError at test_log.py:\d+ in build < batch.py:\d+ in _build", caplog.text
+        r"mail m1 cannot be built: ValueError at test_log.py:\d+ in build < compose.py:\d+ in build < compose.py",
+        caplog.text,
     )
     assert "mail m1 is a dead letter: internal_error" in caplog.text
     assert SECRET not in caplog.text

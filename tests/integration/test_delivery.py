@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from mailworker.delivery import deliver as deliver_module
-from mailworker.delivery import late
-from mailworker.delivery.batch import Office
+from mailworker.delivery import late, sending
+from mailworker.delivery.attempt_log import AttemptLog
 from mailworker.delivery.deliver import Delivery
 from mailworker.delivery.retry import Policy
 from mailworker.delivery.slots import Slot
+from mailworker.delivery.stop import Stop
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.entry import to_php
@@ -60,12 +60,14 @@ class Site:
         self.spool.unlock("w/bridge")
         return claimed.together + claimed.alone
 
-    def office(self) -> Office:
-        sender = Mailbox("site@example.com")
-        return Office(self._spool(), sender, Limits(), Policy(), seconds=60)
+    def delivery(self) -> Delivery:
+        spool = self._spool()
+        log = AttemptLog(spool.part_of)
+        return Delivery(spool, Mailbox("site@example.com"), Limits(), Policy(), Stop(60), [log])
 
     def deliver(self, ids: list[str], child: int = 0) -> dict[str, Outcome]:
-        found = Delivery(self.office()).deliver(self.slots[child], ids, lambda _: None)
+        attempts = self.delivery().deliver(self.slots[child], ids, lambda _: None)
+        found = {mail_id: attempt.outcome for mail_id, attempt in attempts.items()}
         self.outcomes |= found
         return found
 
@@ -231,7 +233,7 @@ def test_a_bug_in_a_batch_keeps_nobody_s_place(redis_server: RedisServer, monkey
     with SmtpServer() as relay, site(redis_server, relay, 3) as ours:
         ours.spool.client.hset("mailworker:limit", mapping={"connections": 1, "interval": 1, "try_at": 0})
         ours.push(("m",))
-        monkeypatch.setattr(deliver_module.session, "send", bug)
+        monkeypatch.setattr(sending.session, "send", bug)
         with pytest.raises(RuntimeError):
             ours.deliver(ours.claim())
         assert ours.spool.client.zcard("mailworker:places") == 0

@@ -6,12 +6,11 @@ import json
 
 import pytest
 
-from mailworker.delivery.batch import Batch, Office
-from mailworker.delivery.retry import Policy
-from mailworker.mail.address import Mailbox
-from mailworker.mail.email import Limits
+from mailworker.delivery.batch import Batch
 from mailworker.outcome import Failed
 from mailworker.spool import Spool, connect
+from tests.batches import OWNER
+from tests.batches import batch_of as made_of
 from tests.conftest import RedisServer
 
 
@@ -26,7 +25,6 @@ def batch_of(spool: Spool, *sizes: int) -> tuple[Batch, list[list[str]]]:
     for mail_id, size in zip(ids, sizes, strict=True):
         fields = {"to": "someone@example.com", "subject": mail_id, "body": "x" * size}
         spool.accept(mail_id, json.dumps(fields).encode())
-    office = Office(spool, Mailbox("site@example.com"), Limits(), Policy(), seconds=60)
     calls: list[list[str]] = []
     read = spool.payloads
 
@@ -35,7 +33,7 @@ def batch_of(spool: Spool, *sizes: int) -> tuple[Batch, list[list[str]]]:
         return read(wanted)
 
     spool.payloads = payloads  # type: ignore[method-assign, assignment]
-    return Batch(office, "w/1.0", spool.take("w/1.0", ids)), calls
+    return made_of(spool, spool.take(OWNER, ids)), calls
 
 
 def test_those_that_fit_are_read_together(spool: Spool) -> None:
@@ -56,6 +54,6 @@ def test_one_that_is_gone_costs_the_others_nothing(spool: Spool) -> None:
     batch, _ = batch_of(spool, 20_000, 20_000, 20_000)
     spool.client.delete("mailworker:payload:m1")
     assert [mail.id for mail in batch.next(100)] == ["m0", "m2"]
-    outcome = batch.outcomes["m1"]
+    outcome = batch.attempts["m1"].outcome
     assert isinstance(outcome, Failed)
     assert outcome.reason == "internal_error"

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from mailworker.delivery import batch
-from mailworker.delivery.batch import Batch, Office
-from mailworker.delivery.retry import Policy
+from mailworker.delivery import settle
+from mailworker.delivery.stop import Stop
 from mailworker.errors import SpoolError
-from mailworker.mail.address import Mailbox
-from mailworker.mail.email import Limits
 from mailworker.spool import Record, Taken
+from tests.batches import batch_of
 
 
 class Away:
@@ -47,14 +45,11 @@ def test_a_stop_waits_for_redis_for_a_time_and_not_for_ever(
     stopping: bool, hurried: bool, seconds: float, calls: int, written: list[str],
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(batch, "STOP_SECONDS", seconds)
-    monkeypatch.setattr(batch.time, "sleep", lambda _: None)
+    monkeypatch.setattr(settle, "STOP_SECONDS", seconds)
+    monkeypatch.setattr(settle.time, "sleep", lambda _: None)
     spool: Any = Away(calls)
-    office = Office(
-        spool, Mailbox("site@example.com"), Limits(), Policy(), seconds=60,
-        stopping=lambda: stopping, hurried=lambda: hurried,
-    )  # fmt: skip
     record = Record("m", b"{}", 2, 0, 0, None, 0, "m")
-    Batch(office, "w/1.0", Taken([record], None, False, 0, False)).end(blame=False)
+    stop = Stop(60, stopping=lambda: stopping, hurried=lambda: hurried)
+    batch_of(spool, Taken([record], None, False, 0, False), stop).end(blame=False)
     assert spool.settled == written
     assert ("Redis took no outcomes of 1 mails" in caplog.text) is (not written)

@@ -1,0 +1,92 @@
+"""The way of one mail, from its record in the spool to what a relay is given. Pure, but for the large payloads, which
+are fetched when their turn comes.
+
+The whole way, and where each step stands:
+
+1. take the record in this owner's name (`deliver`),
+2. read it: octets become an `Email`,
+3. route it: which relay, and whose sender; today there is one of each,
+4. build it: the `Email` becomes an `Envelope` with its exact octets,
+5. narrow it to the recipients who do not have it yet, and (`split`) to as many as the relay takes at once,
+6. send it (`smtp.session`, which asks `batch` for leave), settle what the relay said (`retry`, `settle`).
+
+Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a step between 2 and 4; signing is the
+last before 6, since it covers the exact octets. Each is a line in `Compose.__call__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ..envelope import Envelope
+from ..errors import Unsendable
+from ..mail import mime
+from ..mail.address import Mailbox
+from ..mail.email import Email, Limits
+from ..mail.entry import from_entry
+from ..smtp.journal import Outgoing
+from ..spool import Record, Spool
+
+FETCH: Final = 256 * 1024
+"""Octets of large payloads that are read with one call, where the first one alone has not more."""
+
+
+class Compose:
+    """For one batch."""
+
+    def __init__(self, spool: Spool, sender: Mailbox, limits: Limits) -> None:
+        self._spool = spool
+        self._sender = sender
+        self._limits = limits
+        self._fetched: dict[str, bytes] = {}
+
+    def __call__(self, record: Record, behind: Iterable[Record | Outgoing] = ()) -> Outgoing:
+        """`behind` are those that come next: their payloads may be fetched with this one's.
+
+        Raises `Unsendable` for what can never be a mail, `SpoolError` where Redis is away.
+        """
+        email = self._read(record, behind)
+        envelope = build(email, self._sender, message_id(record.origin, self._sender), record.at)
+        return Outgoing(record.id, _still_to_send(envelope, record))
+
+    def _read(self, record: Record, behind: Iterable[Record | Outgoing]) -> Email:
+        if record.size > self._limits.mail:
+            raise Unsendable("too_large", f"{record.size} octets, more than the limit of {self._limits.mail}")
+        return from_entry(record.payload or self._fetch(record, behind), self._limits)
+
+    def _fetch(self, record: Record, behind: Iterable[Record | Outgoing]) -> bytes:
+        """A payload that is so large that the record came without it."""
+        if not record.size:
+            return b""
+        if record.id not in self._fetched:
+            self._fetched = self._spool.payloads([record.id, *_to_fetch_with(record, behind)])
+        payload = self._fetched.pop(record.id, b"")
+        if not payload:  # where somebody else has the mail by now, this outcome is not written
+            raise Unsendable("internal_error", "its payload is gone from Redis")
+        return payload
+
+
+def build(email: Email, sender: Mailbox, message_id: str, at: int) -> Envelope:
+    """The mail's exact octets, the same at each attempt. `at` is when it was accepted, in ms."""
+    return mime.build(email, sender, message_id, at)
+
+
+def message_id(origin: str, sender: Mailbox) -> str:
+    """Of the mail that was accepted under the id `origin`."""
+    return f"{origin}@{sender.address.rpartition('@')[2]}"
+
+
+def _still_to_send(envelope: Envelope, record: Record) -> Envelope:
+    """For those of its recipients who do not have it yet."""
+    return envelope if record.recipients is None else envelope.only(record.recipients)
+
+
+def _to_fetch_with(record: Record, behind: Iterable[Record | Outgoing]) -> Iterator[str]:
+    size = record.size
+    for item in behind:
+        if isinstance(item, Record) and not item.payload:
+            size += item.size
+            if size > FETCH:
+                return
+            yield item.id

@@ -1,0 +1,31 @@
+"""Batches for tests, with what the worker's process would hand in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mailworker.delivery.attempt import Observer
+from mailworker.delivery.attempt_log import AttemptLog
+from mailworker.delivery.batch import Batch
+from mailworker.delivery.breaker import Breaker
+from mailworker.delivery.compose import Compose
+from mailworker.delivery.retry import Policy
+from mailworker.delivery.settle import Settling
+from mailworker.delivery.stop import Stop
+from mailworker.mail.address import Mailbox
+from mailworker.mail.email import Limits
+from mailworker.smtp.relay import Relay
+from mailworker.smtp.warm import WarmConnection
+from mailworker.spool import Taken
+
+OWNER = "w/1.0"
+SITE = Mailbox("site@example.com")
+
+
+def batch_of(spool: Any, taken: Taken, stop: Stop | None = None, observers: Sequence[Observer] | None = None) -> Batch:
+    """Of the owner `w/1.0`; its log is on, where no other observers are given."""
+    warm = WarmConnection(Relay("127.0.0.1", 25))
+    settling = Settling(spool, OWNER, [AttemptLog(spool.part_of)] if observers is None else observers)
+    compose = Compose(spool, SITE, Limits())
+    return Batch(taken, compose, Policy(), settling, Breaker(spool, warm), warm, stop or Stop(60))
