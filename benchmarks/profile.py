@@ -29,7 +29,7 @@ CHILD: Final[Groups] = (
     ("Redis: settling and committing", ["mailworker.spool.spool.settle"]),
     ("Redis: taking the batch", ["mailworker.spool.spool.take"]),
     ("writing to the relay", ["mailworker.smtp.connection.write"]),
-    ("the relay's replies, and what they mean", ["mailworker.smtp.bdat._settle"]),
+    ("the relay's replies, and what they mean", ["mailworker.smtp.bdat._read_replies"]),
     ("the rest of the session", ["mailworker.smtp.bdat.stream"]),
     ("the bridge", ["mailworker.delivery.bridge.run"]),
 )

@@ -7,48 +7,44 @@ stream of mails costs a round trip each. Without, every command waits for its re
 from __future__ import annotations
 
 import re
-import time
-from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
-from ..envelope import Envelope
 from ..errors import OutOfStep, SmtpError
+from .ahead import Ahead
 from .complaints import blames_the_group, refuses_the_command, says_pipelining
 from .connection import LARGE, Connection
-from .journal import Journal, Outgoing, give_back
+from .journal import Journal, Outgoing, content_stayed, give_back
 from .replies import Reply
 from .transaction import (
     HASTY,
-    Opening,
+    Answers,
+    Commands,
     ask,
     begin,
-    closes,
     go_ahead,
     in_sequence,
-    next_mail,
-    patience,
+    out_of_sequence,
     read_final,
     read_mail,
     read_recipients,
     read_reset,
+    time_to_read,
 )
+from .unconfirmed import Unconfirmed
 from .verdict import Verdict
-
-AT_ONCE: Final = 0.005
-"""Seconds of mails that are committed at once. Where the relay takes several in that time, the journal is not asked
-for each; where it is slow, no mail is committed long before it leaves."""
-
-STALE: Final = 0.05
-"""Seconds after which a mail that was committed before its turn is asked for anew."""
 
 MOST_ALONE: Final = 5
 """Mails refused with a group of commands that are asked for again one command at a time. Then it is believed."""
+
+BEHIND_A_DOT: Final = "dot"
+"""A group of commands that left in one write with the content before it."""
 
 _DOT = re.compile(rb"\r\n\.")
 
 
 def one_by_one(connection: Connection, journal: Journal) -> None:
-    """Sends until the journal has no more, or the connection has carried its share.
+    """Sends until the journal has no more, or the connection has carried `relay.mails`.
 
     Raises `SmtpError`; then a committed mail without a verdict is in doubt. Returns with the connection closed where
     the journal forbids a mail that the relay waits for (there is no other way out of DATA), and where the relay
@@ -57,95 +53,31 @@ def one_by_one(connection: Connection, journal: Journal) -> None:
     _OneByOne(connection, journal).run()
 
 
-class _Held:
-    """Verdicts since the relay last proved to be in step. 354 proves it: nothing else is answered so.
+@dataclass(slots=True)
+class _Group:
+    """A mail's commands up to DATA, which leave in one write."""
 
-    Until then one reply too many, somewhere, may have made them another mail's.
-    """
+    mail: Outgoing
+    commands: Commands
+    first: str
+    """What the group begins with: MAIL, RSET, or the dot of the mail before it."""
 
-    MOST: Final = 10
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._verdicts: list[tuple[Outgoing, Verdict]] = []
-
-    def add(self, mail: Outgoing, verdict: Verdict) -> None:
-        self._verdicts.append((mail, verdict))
-        if len(self._verdicts) > self.MOST:
-            self.tell(len(self._verdicts) - self.MOST)
-
-    def tell(self, count: int | None = None) -> None:
-        told = self._verdicts[:count]
-        del self._verdicts[: len(told)]
-        for mail, verdict in told:
-            self._journal.done(mail, verdict)
-
-    def doubt(self) -> None:
-        """They are not to be believed. What left as a whole is in doubt, what did not was not sent."""
-        verdicts, self._verdicts = self._verdicts, []
-        for mail, verdict in reversed(verdicts):
-            if verdict.phase != "message":
-                self._journal.again(mail)
+    @property
+    def octets(self) -> bytes:
+        return self.commands.together("DATA")
 
 
-class _Ahead:
-    """The journal's mails one by one, and those of them that are committed before their turn."""
-
-    def __init__(self, connection: Connection, journal: Journal) -> None:
-        self.connection = connection
-        self.journal = journal
-        self._waiting: deque[Outgoing] = deque()
-        self._committed: set[str] = set()
-        self._at = time.monotonic()
-
-    def next(self) -> Outgoing | None:
-        if self._waiting and not self.connection.broken and time.monotonic() - self._at < STALE:
-            return self._waiting.popleft()
-        self.give_back()
-        return next_mail(self.connection, self.journal)
-
-    def commit(self, mail: Outgoing) -> bool:
-        """True where its content may leave. Commits with it those behind it that leave within a few ms, too."""
-        if mail.id in self._committed:
-            return True
-        group = [mail]
-        size, most = len(mail.envelope.data), self._most()
-        while len(group) < most and size < LARGE:
-            follower = next_mail(self.connection, self.journal, len(group) - 1)
-            if follower is None:
-                break
-            group.append(follower)
-            size += len(follower.envelope.data)
-        allowed = self.journal.commit(group)
-        self._at = time.monotonic()
-        self._committed = {one.id for one in allowed}
-        self._waiting.extend(one for one in allowed if one is not mail)
-        return mail.id in self._committed
-
-    def _most(self) -> int:
-        """As many as went in that time of late, up to the window."""
-        if not self._committed:
-            return 1
-        pace = (time.monotonic() - self._at) / len(self._committed)
-        return min(self.connection.relay.window, int(AT_ONCE / max(pace, 1e-6)))
-
-    def give_back(self) -> None:
-        """What waits here did not begin to leave."""
-        give_back(self.journal, self._waiting)
-        self._committed -= {mail.id for mail in self._waiting}
-        self._waiting.clear()
-
-
-_Opened = tuple[Outgoing, Opening]
+_Opened = tuple[Outgoing, Answers]
+"""A mail, and what was answered to its commands up to DATA."""
 
 
 class _OneByOne:
     def __init__(self, connection: Connection, journal: Journal) -> None:
         self.connection = connection
         self.journal = journal
-        self.ahead = _Ahead(connection, journal)
-        self.held = _Held(journal)
-        self._alone = 0
+        self.ahead = Ahead(connection, journal)
+        self.unconfirmed = Unconfirmed(journal)
+        self._asked_alone = 0
 
     def run(self) -> None:
         try:
@@ -155,140 +87,155 @@ class _OneByOne:
             if not self.connection.broken:
                 self.connection.expect_silence("message")
         except OutOfStep:
-            self.held.doubt()
+            self.unconfirmed.doubt()
             raise
         finally:
             self.ahead.give_back()
-            self.held.tell()
+            self.unconfirmed.confirm()
 
-    def _go_on(self, mail: Outgoing, opening: Opening) -> _Opened | None:
-        if not opening.ready:
-            self._refused(mail, opening)
+    def _go_on(self, mail: Outgoing, answers: Answers) -> _Opened | None:
+        """Sends its content, or has it refused; and opens the next one."""
+        if not answers.ready:
+            self._refused(mail, answers)
             return self._open_next()
-        self.held.tell()
+        self.unconfirmed.confirm()  # nothing but DATA is answered with 354
         try:
             self.connection.expect_silence("DATA", content=True)
         except BaseException as error:
-            self._not_its_fault(mail, error)
+            self._content_stayed(mail, error)
             raise
         if self.ahead.commit(mail):
-            return self._send(mail, opening)
+            return self._send(mail, answers)
         self.connection.close(polite=False)
         return None
 
     # MAIL, RCPT… and DATA.
 
     def _open_next(self) -> _Opened | None:
-        connection = self.connection
         mail = self.ahead.next()
         if mail is None:
             return None
-        reset, lines = begin(connection, mail.envelope)
-        if not connection.pipelining:
-            try:
-                return mail, ask(connection, lines, reset)
-            except BaseException as error:
-                self._not_its_fault(mail, error)
-                raise
-        group = _group(lines)
-        shape = lines[0][:4]
+        commands = begin(self.connection, mail.envelope)
         try:
-            connection.expect_silence("MAIL")
-            connection.write([group], "MAIL", patience(connection.relay.deadlines.reply, len(group)))
+            if not self.connection.pipelining:
+                return mail, ask(self.connection, commands)
+            group = _Group(mail, commands, "RSET" if commands.reset else "MAIL")
+            self._write_group(group.octets)
         except BaseException as error:
-            self._not_its_fault(mail, error)
+            self._content_stayed(mail, error)
             raise
-        return self._answered(mail, reset, lines, shape)
+        return self._answered(group)
 
-    def _answered(self, mail: Outgoing, reset: bool, lines: list[str], shape: str) -> _Opened | None:
+    def _write_group(self, octets: bytes) -> None:
+        connection = self.connection
+        connection.expect_silence("MAIL")
+        connection.write([octets], "MAIL", time_to_read(len(octets), connection.relay.deadlines.reply))
+
+    def _answered(self, group: _Group) -> _Opened | None:
         """To a group that has left. None where the session ends without an error, because the relay does not bear what
         it announced, for any sign of that."""
         try:
-            return self._understood(mail, self._read_opening(mail.envelope, reset, shape), lines, shape)
-        except BaseException as error:
-            self._not_its_fault(mail, error)
-            if not isinstance(error, _BadGroup):
-                raise
-            (self.connection.mistrusted if error.said else self.connection.suspected).add("PIPELINING")
+            return group.mail, self._understood(group, self._read_answers(group))
+        except _BadGroup as error:
+            self.ahead.give_back()
+            self.journal.again(group.mail)
+            (self.connection.mistrust if error.said else self.connection.suspect)("PIPELINING")
             self.connection.close(polite=False)
             return None
+        except BaseException as error:
+            self._content_stayed(group.mail, error)
+            raise
 
-    def _not_its_fault(self, mail: Outgoing | None, error: BaseException) -> None:
-        """No content of this mail has left. Gives it back when the relay says that it ends the session."""
+    def _content_stayed(self, mail: Outgoing, error: BaseException) -> None:
         self.ahead.give_back()
-        if mail is None:
-            return
-        if isinstance(error, _BadGroup) or (isinstance(error, SmtpError) and error.code):
-            self.journal.again(mail)
-        else:
-            self.journal.withdraw(mail)
+        content_stayed(self.journal, mail, error)
 
-    def _read_opening(self, envelope: Envelope, reset: bool, shape: str) -> Opening:
+    def _read_answers(self, group: _Group) -> Answers:
         """Raises `_BadGroup` where it is the group that the relay does not bear, as far as one can know."""
         connection = self.connection
-        proven = shape in connection.proven
-        enough = bool(connection.proven) and shape != "dot"  # it bears some groups: 421 means what it says
-        if not proven:
-            connection.patience = min(connection.relay.deadlines.reply, HASTY)
+        if group.first in connection.proven:
+            answers = self._read_answers_in_time(group)
+        else:
+            with connection.replies_within(min(connection.relay.deadlines.reply, HASTY)):
+                answers = self._read_answers_in_time(group)
+        if any(map(blames_the_group, answers.refusals())):
+            raise _BadGroup(said=True)
+        if connection.good_bye and len(answers.recipients) == 1 and not self._means_good_bye(group):
+            raise _BadGroup(said=False)
+        return answers
+
+    def _means_good_bye(self, group: _Group) -> bool:
+        """The relay is known to bear this group, or some: 421 is not about their coming together."""
+        proven = self.connection.proven
+        return group.first in proven or (bool(proven) and group.first != BEHIND_A_DOT)
+
+    def _read_answers_in_time(self, group: _Group) -> Answers:
+        connection = self.connection
         try:
-            if reset:
+            if group.commands.reset:
                 read_reset(connection)
             mail = read_mail(connection)
             if blames_the_group(mail):
                 raise _BadGroup(said=True)
             in_sequence(mail)
-            recipients = read_recipients(connection, len(envelope.recipients))
-            opening = Opening(mail, recipients, None if connection.good_bye else go_ahead(connection))
+            recipients = read_recipients(connection, len(group.commands.recipients))
+            return Answers(mail, recipients, None if connection.good_bye else go_ahead(connection))
         except OutOfStep:
             raise
         except SmtpError as error:
-            if says_pipelining(error.text):
-                raise _BadGroup(said=True) from error
-            if not proven and not error.configuration and not (enough and error.code == 421):
-                late = error.code == 0 and not connection.ended_by_relay and error.phase != "MAIL"
-                raise _BadGroup(said=late or error.code >= 500) from error
+            self._raise_if_bad(group, error)
             raise
-        finally:
-            connection.patience = connection.relay.deadlines.reply
-        if any(map(blames_the_group, opening.refusals())):
-            raise _BadGroup(said=True)
-        if connection.good_bye and not proven and not enough and len(opening.recipients) == 1:
-            raise _BadGroup(said=False)
-        return opening
 
-    def _understood(self, mail: Outgoing, opening: Opening, lines: list[str], shape: str) -> _Opened:
+    def _raise_if_bad(self, group: _Group, error: SmtpError) -> None:
+        """Raises `_BadGroup` where the session may have ended because of the group."""
+        if says_pipelining(error.text):
+            raise _BadGroup(said=True) from error
+        if group.first in self.connection.proven or error.configuration:
+            return
+        if error.code == 421 and self._means_good_bye(group):
+            return
+        late = error.code == 0 and not self.connection.ended_by_relay and error.phase != "MAIL"
+        raise _BadGroup(said=late or error.code >= 500) from error
+
+    def _understood(self, group: _Group, answers: Answers) -> Answers:
         """What a relay refuses before it has taken any such group may be refused because of the group."""
         connection = self.connection
-        if opening.ready:
-            connection.proven.add(shape)
-            return mail, opening
-        proven = shape in connection.proven
-        if connection.good_bye or self._alone >= MOST_ALONE or (proven and not _no_order(opening)):
-            return mail, opening
-        if opening.data is not None and opening.data.intermediate:
-            if any(reply.positive for reply in opening.recipients):
-                return mail, opening
+        if answers.ready:
+            if group.first not in connection.proven:
+                connection.mark_proven(group.first)
+            return answers
+        if connection.good_bye or self._asked_alone >= MOST_ALONE:
+            return answers
+        if group.first in connection.proven and not _no_order(answers):
+            return answers
+        if answers.data is not None and answers.data.intermediate:
+            if any(reply.positive for reply in answers.recipients):
+                return answers
             self._lone_dot()
-        self._alone += 1
+        return self._ask_alone(group.commands, answers)
+
+    def _ask_alone(self, commands: Commands, together: Answers) -> Answers:
+        connection = self.connection
+        self._asked_alone += 1
         try:
-            alone = ask(connection, ["RSET", *[line for line in lines if line != "RSET"]], reset=True)
+            alone = ask(connection, commands._replace(reset=True))
         except SmtpError as error:
             if connection.ended_by_relay:
                 raise _BadGroup(said=False) from error
             raise
-        if alone.ready or (alone.accepted and not opening.accepted):
-            connection.mistrusted.add("PIPELINING")
-        return mail, alone
+        if alone.ready or (alone.accepted and not together.accepted):
+            connection.mistrust("PIPELINING")
+        return alone
 
-    def _refused(self, mail: Outgoing, opening: Opening) -> None:
+    def _refused(self, mail: Outgoing, answers: Answers) -> None:
         connection = self.connection
-        verdict = opening.refusal()
-        self.held.add(mail, verdict)
+        verdict = answers.refusal()
+        self.unconfirmed.add(mail, verdict)
         if connection.good_bye:
             raise SmtpError(verdict.phase, 421, "the relay says good-bye")
-        if opening.data is None or not opening.data.intermediate:
+        if answers.data is None or not answers.data.intermediate:
             return
-        if any(reply.positive for reply in opening.recipients):
+        if any(reply.positive for reply in answers.recipients):
             connection.close(polite=False)  # MAIL refused, RCPT taken: a dot would be an empty mail to somebody
         else:
             self._lone_dot()
@@ -300,54 +247,67 @@ class _OneByOne:
 
     # The content.
 
-    def _send(self, mail: Outgoing, opening: Opening) -> _Opened | None:
+    def _send(self, mail: Outgoing, answers: Answers) -> _Opened | None:
         """The content and, where the relay can do that, the opening of the next mail with it."""
-        connection, journal = self.connection, self.journal
+        connection = self.connection
+        connection.transaction_over()  # the dot ends it, whatever the reply (RFC 5321, 4.1.1.4)
+        following = self._following()
+        final = self._write_content(mail, following)
+        if following and blames_the_group(final):
+            give_back(self.journal, [mail, following.mail])
+            connection.mistrust("PIPELINING")
+            connection.close(polite=False)
+            return None
+        if connection.good_bye and not connection.closes():
+            self._give_back(following)
+            raise OutOfStep("message", 421, final.text)
+        self.unconfirmed.add(mail, Verdict(answers.recipients, final, "message"))
+        if connection.good_bye:
+            self._give_back(following)
+            raise SmtpError("message", final.code, final.text)
+        return self._answered(following) if following else self._open_next()
+
+    def _following(self) -> _Group | None:
+        """The next mail, whose commands may leave with this one's content."""
+        mail = self.ahead.next() if self.connection.pipelining else None
+        return _Group(mail, begin(self.connection, mail.envelope), BEHIND_A_DOT) if mail else None
+
+    def _write_content(self, mail: Outgoing, following: _Group | None) -> Reply:
+        """The reply to the content. Raises what ended the session; then this mail has its verdict where it was cut
+        off, and is in doubt where not."""
         parts = _stuffed(mail.envelope.data)
         size = sum(map(len, parts))
-        connection.clean = True  # the dot ends the transaction, whatever the reply (RFC 5321, 4.1.1.4)
-        following = self.ahead.next() if connection.pipelining else None
-        reset, lines = begin(connection, following.envelope) if following else (False, [])
-        connection.written = 0
+        self.connection.nothing_written()
         try:
             if size > LARGE:
                 self._write_ahead(parts)
                 size = len(parts[-1])
-            final = _write_content(connection, [*parts, _group(lines)] if following else parts, size)
+            if following:
+                parts.append(following.octets)
+            final = _write_and_read(self.connection, parts, size)
             if refuses_the_command(final) and not says_pipelining(final.text):
                 raise OutOfStep("message", 0, f"the relay is out of step: {final.code}")
         except BaseException as error:
-            if connection.written < size:
-                journal.done(mail, Verdict((), None, "content"))
-            elif following and isinstance(error, SmtpError) and "dot" not in connection.proven:
-                connection.suspected.add("PIPELINING")
-            self.ahead.give_back()
-            give_back(journal, [following] if following else [])
+            if self.connection.written < size:
+                self.journal.done(mail, Verdict((), None, "content"))
+            elif following and isinstance(error, SmtpError) and BEHIND_A_DOT not in self.connection.proven:
+                self.connection.suspect("PIPELINING")
+            self._give_back(following)
             raise
-        if following and blames_the_group(final):
-            give_back(journal, [mail, following])
-            connection.mistrusted.add("PIPELINING")
-            connection.close(polite=False)
-            return None
-        if connection.good_bye and not closes(connection):
-            self.ahead.give_back()
-            give_back(journal, [following] if following else [])
-            raise OutOfStep("message", 421, final.text)
-        self.held.add(mail, Verdict(opening.recipients, final, "message"))
-        if connection.good_bye:
-            ended = SmtpError("message", final.code, final.text)
-            self._not_its_fault(following, ended)
-            raise ended
-        if following is None:
-            return self._open_next()
-        return self._answered(following, reset, lines, "dot")
+        return final
+
+    def _give_back(self, following: _Group | None) -> None:
+        """Nothing of this mail has been answered, and nothing of those behind it has left."""
+        self.ahead.give_back()
+        if following:
+            self.journal.again(following.mail)
 
     def _write_ahead(self, parts: list[bytes]) -> None:
         """All of a large content but the dot. What the relay says to it by then is no answer to the whole."""
         connection = self.connection
-        seconds = patience(connection.relay.deadlines.final, sum(map(len, parts)))
+        seconds = time_to_read(sum(map(len, parts)), connection.relay.deadlines.final)
         connection.write([b"".join(parts[:1]), *parts[1:-1]], "message", seconds)
-        connection.written = 0
+        connection.nothing_written()
         del parts[:-1]
         connection.expect_silence("message", content=True)
 
@@ -360,13 +320,9 @@ class _BadGroup(Exception):
         self.said = said
 
 
-def _no_order(opening: Opening) -> bool:
+def _no_order(answers: Answers) -> bool:
     """It took MAIL and a recipient, and says that DATA does not follow from that."""
-    return opening.accepted and opening.data is not None and opening.data.code == 503
-
-
-def _group(lines: list[str]) -> bytes:
-    return "\r\n".join([*lines, "DATA", ""]).encode("utf-8")
+    return answers.accepted and answers.data is not None and out_of_sequence(answers.data)
 
 
 def _stuffed(data: bytes) -> list[bytes]:
@@ -376,9 +332,10 @@ def _stuffed(data: bytes) -> list[bytes]:
     return [b"." if data.startswith(b".") else b"", data, b".\r\n"]
 
 
-def _write_content(connection: Connection, parts: list[bytes], size: int) -> Reply:
+def _write_and_read(connection: Connection, parts: list[bytes], size: int) -> Reply:
+    """Writes it all; the content are the first octets, and so many."""
     try:
-        connection.write(parts, "message", patience(connection.relay.deadlines.final, size))
+        connection.write(parts, "message", time_to_read(size, connection.relay.deadlines.final))
     except SmtpError:
         if connection.written < size:
             raise

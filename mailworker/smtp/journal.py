@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..envelope import Envelope
+from ..errors import SmtpError
 from .verdict import Verdict
 
 
@@ -37,3 +38,11 @@ def give_back(journal: Journal, mails: Iterable[Outgoing]) -> None:
     """Mails of which nothing left, in the order in which they came."""
     for mail in reversed(list(mails)):
         journal.again(mail)
+
+
+def content_stayed(journal: Journal, mail: Outgoing, error: BaseException) -> None:
+    """No content of this mail had left when the session ended. It comes again where the relay has said why."""
+    if isinstance(error, SmtpError) and error.code:
+        journal.again(mail)
+    else:
+        journal.withdraw(mail)

@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from typing import Final
 
 from ..errors import SmtpError
@@ -14,7 +15,7 @@ from .auth import Ended, Round, log_in
 from .connection import Connection
 from .dial import dial
 from .relay import Relay, Security
-from .replies import Reply, ReplyReader
+from .replies import Reply
 from .tls import is_tls, names, other, refused_later, secure, unusual
 
 SILENT_TLS: Final = 2
@@ -24,26 +25,22 @@ Postfix's postscreen greets after 6."""
 
 
 def open_connection(relay: Relay) -> Connection:
-    """Connects, greets, secures and logs in. Raises `SmtpError`; then nothing is left open."""
-    so_far = Round()
+    """Ready for MAIL. Raises `SmtpError`; then nothing is left open."""
+    tried = Round()
     while True:
         try:
-            return _open(relay, so_far)
+            return _open(relay, tried)
         except Ended:  # each time with one mechanism less
             continue
 
 
-def _open(relay: Relay, so_far: Round) -> Connection:
+def _open(relay: Relay, tried: Round) -> Connection:
     connection = Connection(relay, dial(relay))
     try:
-        if relay.security is Security.TLS:
-            _secure(connection)
-        _greeting(connection)
-        _hello(connection)
-        if relay.security is Security.STARTTLS:
-            _starttls(connection)
+        for step in _STEPS[relay.security]:
+            step(connection)
         if relay.user:
-            log_in(connection, connection.extensions.get("AUTH", ""), so_far)
+            log_in(connection, connection.extensions.get("AUTH", ""), tried)
     except BaseException as error:
         connection.close(polite=False)
         if isinstance(error, SmtpError):
@@ -52,80 +49,65 @@ def _open(relay: Relay, so_far: Round) -> Connection:
     return connection
 
 
+# The steps.
+
+
+def _tls(connection: Connection) -> None:
+    connection.secured(secure(connection.sock, connection.relay))
+
+
 def _greeting(connection: Connection) -> None:
     """A relay that waits for TLS says nothing, and neither does a slow one. Which it is is looked at once."""
     relay = connection.relay
     whole = relay.deadlines.reply
     soon = min(whole, SILENT_TLS if relay.port == 465 else SILENT)
-    if relay.security is not Security.TLS and soon < whole and not connection.replies.wait(soon):
-        if is_tls(relay, soon):
-            text = f"the relay waits for TLS on port {relay.port}: write {other(relay, 'smtps')} in MAILWORKER_SMTP_URL"
-            raise SmtpError("greeting", 0, text, configuration=True)
-        connection.patience = whole - soon
-    try:
+    if relay.security is Security.TLS or soon >= whole or connection.replies.wait(soon):
         _expect(connection.reply("greeting"), "greeting")
-    finally:
-        connection.patience = whole
-
-
-def _explained(connection: Connection, error: SmtpError) -> SmtpError:
-    """What the error does not know itself: names in a certificate, and what TLS 1.3 refuses after the hand-shake."""
-    relay = connection.relay
-    if error.phase == "TLS" and "not valid for" in error.text:
-        found: list[str] = []
-        with contextlib.suppress(OSError, SmtpError):
-            found = _names(relay)
-        if found:
-            text = error.text.replace(": write a host", f": it is for {', '.join(found[:5])}: write a host")
-            return SmtpError("TLS", 0, text, configuration=True)
-    if error.phase == "greeting" and not error.code and not error.configuration and (hint := unusual(relay)):
-        return SmtpError("greeting", 0, f"{error.text}; {hint} in MAILWORKER_SMTP_URL")
-    if isinstance(error.__cause__, ssl.SSLError) and error.phase != "TLS":
-        return refused_later(error.__cause__, relay) or error
-    return error
-
-
-def _names(relay: Relay) -> list[str]:
-    connection = Connection(relay, dial(relay))
-    try:
-        if relay.security is Security.STARTTLS:
-            _expect(connection.reply("greeting"), "greeting")
-            _hello(connection)
-            _expect(connection.command("STARTTLS", "STARTTLS"), "STARTTLS")
-        return names(connection.sock, relay)
-    finally:
-        connection.close(polite=False)
-
-
-def _secure(connection: Connection) -> None:
-    connection.sock = secure(connection.sock, connection.relay)
-    # A new reader: what came in clear text before the hand-shake must not count as an answer inside it.
-    connection.replies = ReplyReader(connection.sock)
-    connection.secure = True
-
-
-def _expect(reply: Reply, phase: str, configuration: bool = False) -> Reply:
-    if not reply.positive:
-        raise SmtpError(phase, reply.code, reply.text, configuration and not reply.transient)
-    return reply
+        return
+    if is_tls(relay, soon):
+        text = f"the relay waits for TLS on port {relay.port}: write {other(relay, 'smtps')} in MAILWORKER_SMTP_URL"
+        raise SmtpError("greeting", 0, text, configuration=True)
+    with connection.replies_within(whole - soon):
+        _expect(connection.reply("greeting"), "greeting")
 
 
 def _hello(connection: Connection) -> None:
     name = connection.relay.helo or _own_name(connection.sock)
     begun = time.monotonic()
     reply = connection.command(f"EHLO {name}", "EHLO")
-    connection.pace = time.monotonic() - begun
+    seconds = time.monotonic() - begun
     if reply.code in (500, 502, 504):
-        connection.extensions = {}
         _expect(connection.command(f"HELO {name}", "HELO"), "HELO")
+        connection.greeted({}, seconds)
         return
     _expect(reply, "EHLO")
-    connection.extensions = _announced(reply.text)
+    connection.greeted(announced(reply.text), seconds)
 
 
-def _announced(text: str) -> dict[str, str]:
-    """Keywords in upper case and their parameters. Of several lines for AUTH each counts, and some old relays say
-    "AUTH=LOGIN", from before the keyword was settled."""
+def _starttls(connection: Connection) -> None:
+    if not connection.has("STARTTLS"):
+        text = f"the relay does not offer it: write {other(connection.relay, 'smtps')} where it speaks TLS from the"
+        text += " start, or smtp:// where nobody can listen in on the way, in MAILWORKER_SMTP_URL"
+        raise SmtpError("STARTTLS", 0, text, configuration=True)
+    _expect(connection.command("STARTTLS", "STARTTLS"), "STARTTLS", configuration=True)
+
+
+_STEPS: Final[dict[Security, tuple[Callable[[Connection], None], ...]]] = {
+    Security.CLEAR: (_greeting, _hello),
+    Security.STARTTLS: (_greeting, _hello, _starttls, _tls, _hello),
+    Security.TLS: (_tls, _greeting, _hello),
+}
+"""Between the connection to the relay's address and the login."""
+
+
+def _expect(reply: Reply, phase: str, configuration: bool = False) -> None:
+    if not reply.positive:
+        raise SmtpError(phase, reply.code, reply.text, configuration and not reply.transient)
+
+
+def announced(text: str) -> dict[str, str]:
+    """The extensions in the reply to EHLO: keywords in upper case, and their parameters. Of several lines for AUTH
+    each counts, and some old relays say "AUTH=LOGIN", from before the keyword was settled."""
     extensions: dict[str, str] = {}
     for line in text.split("\n")[1:]:
         keyword, _, parameters = re.sub(r"[=\s]", " ", line.strip(), count=1).partition(" ")
@@ -142,12 +124,39 @@ def _own_name(sock: socket.socket) -> str:
     return f"[IPv6:{host.partition('%')[0]}]" if ":" in host else f"[{host}]"
 
 
-def _starttls(connection: Connection) -> None:
+# What the error does not know itself.
+
+
+def _explained(connection: Connection, error: SmtpError) -> SmtpError:
+    """The names in a certificate, a port that is mostly another scheme's, what TLS 1.3 refuses after the hand-shake."""
     relay = connection.relay
-    if not connection.has("STARTTLS"):
-        text = f"the relay does not offer it: write {other(relay, 'smtps')} where it speaks TLS from the start, or"
-        text += " smtp:// where nobody can listen in on the way, in MAILWORKER_SMTP_URL"
-        raise SmtpError("STARTTLS", 0, text, configuration=True)
-    _expect(connection.command("STARTTLS", "STARTTLS"), "STARTTLS", configuration=True)
-    _secure(connection)
-    _hello(connection)
+    if error.phase == "TLS" and "not valid for" in error.text:
+        return _with_names(relay, error)
+    if error.phase == "greeting" and not error.code and not error.configuration and (hint := unusual(relay)):
+        return SmtpError("greeting", 0, f"{error.text}; {hint} in MAILWORKER_SMTP_URL")
+    if isinstance(error.__cause__, ssl.SSLError) and error.phase != "TLS":
+        return refused_later(error.__cause__, relay) or error
+    return error
+
+
+def _with_names(relay: Relay, error: SmtpError) -> SmtpError:
+    found: list[str] = []
+    with contextlib.suppress(OSError, SmtpError):
+        found = _names(relay)
+    if not found:
+        return error
+    text = error.text.replace(": write a host", f": it is for {', '.join(found[:5])}: write a host")
+    return SmtpError("TLS", 0, text, configuration=True)
+
+
+def _names(relay: Relay) -> list[str]:
+    """In the relay's certificate, over a connection of its own."""
+    connection = Connection(relay, dial(relay))
+    try:
+        for step in _STEPS[relay.security]:
+            if step is _tls:
+                break
+            step(connection)
+        return names(connection.sock, relay)
+    finally:
+        connection.close(polite=False)

@@ -6,8 +6,6 @@ told each verdict. An exception leaves what is committed and has no verdict in d
 
 from __future__ import annotations
 
-import time
-
 from ..errors import OutOfStep, SmtpError
 from .bdat import stream
 from .connection import Connection
@@ -29,11 +27,11 @@ def send(connection: Connection, journal: Journal) -> None:
     except BaseException as error:
         # Even QUIT must not follow what was broken off: a relay would take it for the rest of a BDAT chunk. And after a
         # time limit, or a bug, the replies still to come belong to nobody.
-        connection.broken = True
+        connection.break_off()
         if not isinstance(error, SmtpError):
             raise
         if isinstance(error, OutOfStep):
-            connection.mistrusted.add("PIPELINING")
+            connection.mistrust("PIPELINING")
         raise
     finally:
-        connection.used_at = time.monotonic()
+        connection.used()

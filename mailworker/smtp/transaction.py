@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..envelope import Envelope
 from ..errors import OutOfStep, SmtpError
@@ -21,9 +20,8 @@ HASTY: Final = 8
 giving up so soon: no content has left, and the next connection asks one thing at a time and waits as long as is set."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """The replies to MAIL, to each RCPT that was said, and to DATA where that was said."""
+class Answers(NamedTuple):
+    """To what comes before the content: to MAIL, to each RCPT that was said, and to DATA where that was said."""
 
     mail: Reply
     recipients: tuple[Reply, ...]
@@ -60,8 +58,8 @@ class Opening:
 def next_mail(connection: Connection, journal: Journal, waiting: int = 0) -> Outgoing | None:
     """The next mail that this relay can take, by what it announced; the others get their verdict here.
 
-    None when the journal has no more, or the connection is broken or has carried its share, with `waiting` mails that
-    are not yet begun counted in.
+    None when the journal has no more, or the connection is broken, or carries `relay.mails` with this one's
+    `waiting` predecessors, which are not begun yet.
     """
     while not connection.broken and connection.mails + waiting < connection.relay.mails:
         mails = journal.next(1)
@@ -77,30 +75,38 @@ def next_mail(connection: Connection, journal: Journal, waiting: int = 0) -> Out
 def _refused_by_announcement(connection: Connection, envelope: Envelope) -> Verdict | None:
     if envelope.smtputf8 and not connection.has("SMTPUTF8"):
         return Verdict((), Reply(550, "the address needs SMTPUTF8, which the relay does not offer"), "SMTPUTF8")
-    limit = connection.extensions.get("SIZE", "")
-    if limit.isdecimal() and 0 < int(limit) < len(envelope.data):  # RFC 1870, 4: 0 is no limit
-        return Verdict((), Reply(552, f"{len(envelope.data)} octets, and the relay takes {limit}"), "message")
+    if 0 < connection.largest < len(envelope.data):
+        text = f"{len(envelope.data)} octets, and the relay takes {connection.largest}"
+        return Verdict((), Reply(552, text), "message")
     return None
 
 
-def begin(connection: Connection, envelope: Envelope) -> tuple[bool, list[str]]:
-    """Counts the mail, and says whether RSET is due, and the commands: RSET where due, MAIL, RCPT….
+class Commands(NamedTuple):
+    """What a mail's transaction begins with."""
+
+    reset: bool
+    """RSET goes first."""
+    mail: str
+    recipients: list[str]
+
+    def together(self, *behind: str) -> bytes:
+        """All in one write, and these behind them."""
+        return "\r\n".join([*["RSET"] * self.reset, self.mail, *self.recipients, *behind, ""]).encode("utf-8")
+
+
+def begin(connection: Connection, envelope: Envelope) -> Commands:
+    """Counts the mail, and says what to begin it with.
 
     RSET goes before every MAIL whose predecessor has not been taken, or not yet: after a failed BDAT the relay's state
     is indeterminate (RFC 3030, 2), and recipients left over from one mail must never get the next.
     """
-    reset = not connection.clean
-    connection.clean = False
-    connection.mails += 1
+    reset = connection.begin_mail()
     size = f" SIZE={len(envelope.data)}" if connection.has("SIZE") else ""
     utf8 = ""
     if envelope.smtputf8:
         utf8 = " BODY=8BITMIME SMTPUTF8" if connection.has("8BITMIME") else " SMTPUTF8"
-    return reset, [
-        *["RSET"] * reset,
-        f"MAIL FROM:<{envelope.sender}>{size}{utf8}",
-        *[f"RCPT TO:<{recipient}>" for recipient in envelope.recipients],
-    ]
+    recipients = [f"RCPT TO:<{recipient}>" for recipient in envelope.recipients]
+    return Commands(reset, f"MAIL FROM:<{envelope.sender}>{size}{utf8}", recipients)
 
 
 def read_reset(connection: Connection) -> Reply:
@@ -131,22 +137,16 @@ def read_recipients(connection: Connection, count: int) -> tuple[Reply, ...]:
     """
     replies: list[Reply] = []
     while len(replies) < count and not connection.good_bye:
-        replies.append(read_verdict(connection, "RCPT", connection.patience))
+        replies.append(in_step(connection.last_word("RCPT", connection.timeout), "RCPT"))
     return tuple(replies)
 
 
 def read_final(connection: Connection) -> Reply:
     """The reply to the content."""
-    reply = read_verdict(connection, "message", connection.relay.deadlines.final)
-    connection.accepted += reply.positive
+    reply = in_step(connection.last_word("message", connection.relay.deadlines.final), "message")
+    if reply.positive:
+        connection.mail_taken()
     return reply
-
-
-def read_verdict(connection: Connection, phase: str, seconds: float) -> Reply:
-    """A reply that may be 421 and still decides about a mail. The caller looks at `good_bye`."""
-    reply = connection.replies.read(phase, seconds)
-    connection.good_bye = reply.code == 421
-    return in_step(reply, phase)
 
 
 def in_step(reply: Reply, phase: str) -> Reply:
@@ -156,24 +156,24 @@ def in_step(reply: Reply, phase: str) -> Reply:
     return reply
 
 
-def ask(connection: Connection, lines: list[str], reset: bool, data: bool = True) -> Opening:
-    """The commands of `begin` one at a time, and no further than there is a use in it; then DATA, where wanted."""
-    if reset:
-        _say(connection, lines[0], "MAIL")
+def ask(connection: Connection, commands: Commands, data: bool = True) -> Answers:
+    """One command at a time, and no further than there is a use in it; then DATA, where wanted."""
+    if commands.reset:
+        _say(connection, "RSET", "MAIL")
         read_reset(connection)
-    _say(connection, lines[reset], "MAIL")
+    _say(connection, commands.mail, "MAIL")
     mail = read_mail(connection)
     in_sequence(mail)
     recipients: list[Reply] = []
-    for line in lines[reset + 1 :]:
+    for line in commands.recipients:
         if mail.positive and not connection.good_bye:
             _say(connection, line, "RCPT")
             recipients += read_recipients(connection, 1)
-    opening = Opening(mail, tuple(recipients))
-    if connection.good_bye or not opening.accepted or not data:
-        return opening
+    answers = Answers(mail, tuple(recipients))
+    if connection.good_bye or not answers.accepted or not data:
+        return answers
     _say(connection, "DATA", "DATA")
-    return Opening(mail, opening.recipients, go_ahead(connection))
+    return Answers(mail, answers.recipients, go_ahead(connection))
 
 
 def _say(connection: Connection, line: str, phase: str) -> None:
@@ -189,23 +189,12 @@ def in_sequence(reply: Reply) -> None:
 
 def go_ahead(connection: Connection) -> Reply:
     """354, or a refusal."""
-    reply = connection.replies.read("DATA", connection.patience)
-    connection.good_bye = reply.code == 421
+    reply = connection.last_word("DATA", connection.timeout)
     if reply.positive:
         raise OutOfStep("DATA", 0, f"the relay is out of step: {reply.code}")
     return reply
 
 
-def closes(connection: Connection) -> bool:
-    """True where the relay, after 421, says nothing more and closes (RFC 5321, 3.8). One that stays open may have said
-    it at any time, and go on to answer what it was asked."""
-    try:
-        connection.replies.read("good-bye", 1)
-    except SmtpError:
-        return connection.replies.closed
-    return False
-
-
-def patience(seconds: float, size: int) -> float:
-    """Seconds in which a relay has to read so many octets, and some more."""
+def time_to_read(size: int, seconds: float) -> float:
+    """The seconds that a relay has for so many octets: these, and some more for each."""
     return seconds + size / SLOWEST

@@ -163,7 +163,7 @@ def id_of(item: Mail) -> str:
 def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """By which mails are committed together. So a slow machine is no slow relay."""
     now = [0.0]
-    monkeypatch.setattr("mailworker.smtp.data.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("mailworker.smtp.ahead.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

@@ -46,7 +46,7 @@ LARGE = b"x" * 78 + b"\r\n"
 @pytest.fixture(autouse=True, params=[0, 60], ids=["alone", "together"])
 def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without CHUNKING: each mail committed when its turn comes, and a window of them at once."""
-    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", request.param)
+    monkeypatch.setattr("mailworker.smtp.ahead.AT_ONCE", request.param)
     stop_the_clock(monkeypatch)
 
 

@@ -174,7 +174,7 @@ def test_the_content_that_is_under_way_is_bounded_too(monkeypatch: pytest.Monkey
 def test_mails_that_a_relay_takes_fast_are_committed_together(
     extensions: tuple[str, ...], seconds: float, sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", seconds)
+    monkeypatch.setattr("mailworker.smtp.ahead.AT_ONCE", seconds)
     stop_the_clock(monkeypatch)
     with (
         SmtpServer(extensions=extensions) as server,
@@ -212,7 +212,7 @@ def test_mails_committed_together_are_not_held_when_the_relay_turns_slow(
 def test_a_large_mail_is_committed_without_those_behind_it(
     extensions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", 60)
+    monkeypatch.setattr("mailworker.smtp.ahead.AT_ONCE", 60)
     large = [mail(f"m{number}", data=b"x" * 99_998 + b"\r\n") for number in range(4)]
     with SmtpServer(extensions=extensions) as server, closing(open_connection(relay_of(server))) as connection:
         journal = Journal(large)
@@ -244,7 +244,7 @@ def test_a_mail_whose_commit_is_refused_does_not_leave(
     extensions: tuple[str, ...], seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else has taken it over. Where DATA is open there is no way back but to close."""
-    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", seconds)
+    monkeypatch.setattr("mailworker.smtp.ahead.AT_ONCE", seconds)
     stop_the_clock(monkeypatch)
     with SmtpServer(extensions=extensions) as server:
         connection = open_connection(relay_of(server))
@@ -322,7 +322,7 @@ def test_a_mail_whose_content_is_refused_says_so_and_the_next_goes_well(extensio
 def test_a_mail_whose_data_is_refused_says_so_and_the_next_goes_well(
     extensions: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", 0)
+    monkeypatch.setattr("mailworker.smtp.ahead.AT_ONCE", 0)
     with SmtpServer({"DATA": at(2, answer(code))}, extensions=extensions) as server:
         journal = send(proven(open_connection(relay_of(server))), mails(5))
         assert ids(server) == ["m0", "m2", "m3", "m4"]
@@ -333,7 +333,7 @@ def test_a_mail_whose_data_is_refused_says_so_and_the_next_goes_well(
 
 def test_a_relay_that_waits_for_a_message_to_nobody_gets_a_lone_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 2920, 3.1: with PIPELINING, 354 may come though all recipients were refused."""
-    monkeypatch.setattr("mailworker.smtp.data.AT_ONCE", 0)
+    monkeypatch.setattr("mailworker.smtp.ahead.AT_ONCE", 0)
 
     def go_ahead(session: Session, argument: str) -> bytes | None:
         if session.recipients:
