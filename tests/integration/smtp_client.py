@@ -12,10 +12,9 @@ import pytest
 
 from mailworker.envelope import Envelope
 from mailworker.errors import SmtpError
-from mailworker.smtp import session
+from mailworker.smtp import opening, session
 from mailworker.smtp.connection import Connection
 from mailworker.smtp.journal import Outgoing
-from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines, Relay
 from mailworker.smtp.verdict import Verdict
 from mailworker.smtp.warm import WarmConnection
@@ -27,6 +26,16 @@ STREAMING = EXTENSIONS
 PIPELINED = without("CHUNKING")
 STEP_BY_STEP = without("CHUNKING", "PIPELINING")
 WAYS = pytest.mark.parametrize("extensions", [STREAMING, PIPELINED, STEP_BY_STEP], ids=["bdat", "pipelined", "steps"])
+
+
+opened: list[Connection] = []
+"""By the running test; closed behind it."""
+
+
+def open_connection(relay: Relay) -> Connection:
+    connection = opening.open_connection(relay)
+    opened.append(connection)
+    return connection
 
 
 def relay_of(server: SmtpServer, **values: Any) -> Relay:

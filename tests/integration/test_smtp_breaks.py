@@ -17,7 +17,6 @@ from mailworker.errors import SmtpError
 from mailworker.outcome import Deferred
 from mailworker.smtp import session
 from mailworker.smtp.connection import Connection
-from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.replies import MAX_REPLY, ReplyReader
 
@@ -31,6 +30,7 @@ from .smtp_client import (
     ids,
     mail,
     mails,
+    open_connection,
     proven,
     relay_of,
     stop_the_clock,

@@ -12,12 +12,11 @@ import pytest
 
 from mailworker.errors import SmtpError
 from mailworker.smtp import opening
-from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines, Security
 
 from . import smtp_server as behave
 from .certificates import CA, server_context
-from .smtp_client import mail, relay_of, send, until
+from .smtp_client import mail, open_connection, relay_of, send, until
 from .smtp_server import Misbehaviour, Session, SmtpServer, answer, without
 
 SHORT = Deadlines(connect=0.4, reply=0.4, final=0.4)

@@ -13,12 +13,11 @@ import pytest
 
 from mailworker.errors import SmtpError
 from mailworker.smtp import dial, opening
-from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines, Relay, Security
 
 from . import smtp_server as behave
 from .certificates import CA, server_context
-from .smtp_client import mail, relay_of, send
+from .smtp_client import mail, open_connection, relay_of, send
 from .smtp_server import SmtpServer
 
 QUICK = Deadlines(connect=5, reply=2, final=2)

@@ -14,11 +14,10 @@ import pytest
 
 from mailworker.errors import SmtpError
 from mailworker.smtp import auth, token
-from mailworker.smtp.opening import open_connection
 from mailworker.smtp.token import Tokens
 
 from . import smtp_server as behave
-from .smtp_client import relay_of
+from .smtp_client import open_connection, relay_of
 from .smtp_server import Misbehaviour, Session, SmtpServer
 
 LOGIN = {"user": "shop@example.com", "password": "pass word"}

@@ -14,7 +14,6 @@ from mailworker.envelope import Envelope
 from mailworker.errors import SmtpError
 from mailworker.smtp import session
 from mailworker.smtp.journal import Outgoing
-from mailworker.smtp.opening import open_connection
 
 from . import smtp_server as behave
 from .smtp_client import (
@@ -27,6 +26,7 @@ from .smtp_client import (
     ids,
     mail,
     mails,
+    open_connection,
     proven,
     relay_of,
     send,

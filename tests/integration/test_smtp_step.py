@@ -13,12 +13,11 @@ import pytest
 
 from mailworker.errors import OutOfStep, SmtpError
 from mailworker.smtp import session
-from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.warm import WarmConnection
 
 from . import smtp_server as behave
-from .smtp_client import STREAMING, WAYS, Journal, ids, mail, mails, proven, relay_of, send
+from .smtp_client import STREAMING, WAYS, Journal, ids, mail, mails, open_connection, proven, relay_of, send
 from .smtp_server import Misbehaviour, Session, SmtpServer, answer, at, each
 
 SHORT = Deadlines(connect=5, reply=0.4, final=0.4)
