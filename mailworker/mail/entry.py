@@ -1,118 +1,63 @@
-"""Values become an `Email`, or an `Unsendable` that says why not. Pure; nothing here knows Redis or SMTP."""
+"""A mail and the octets of an entry, or of a record in the spool: read and written by the table of its fields. Pure."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from operator import attrgetter
 from typing import Final
 
 from ..errors import Unsendable
-from . import address, payload, php
-from .address import Mailbox
-from .email import Email, Limits
-from .php import Opaque, Value
+from . import payload, php
+from .email import Email, Limits, check_recipients
+from .fields import FIELDS, NEEDED
 
 logger = logging.getLogger(__name__)
 
-MAX_SUBJECT: Final = 64 * 1024
-"""Octets. Relays cut or refuse longer headers (Postfix, header_size_limit: 102,400)."""
+# The table as it is needed here, looked up once: each mail passes through.
+_READERS: Final = tuple((field.name, field.name.encode("ascii"), field.kind.from_value) for field in FIELDS)
+_JSON: Final = tuple((field.name, attrgetter(field.name), field.kind.to_json) for field in FIELDS)
+_PHP: Final = tuple(
+    (php.string(field.name.encode("ascii")), attrgetter(field.name), field.kind.to_php) for field in FIELDS
+)
+
+_SIZES: Final = tuple((attrgetter(field.name), field.kind.size) for field in FIELDS)
+_MOST_BETWEEN: Final = sum(len(field.name) + 6 for field in FIELDS)
+"""Octets of the JSON between the contents: names, quotes, colons, commas and brackets."""
 
 
 def from_entry(raw: bytes, limits: Limits) -> Email:
     """The mail in the exact octets of a list entry or a spool record. Raises `Unsendable`."""
     if len(raw) > limits.mail:
         raise Unsendable("too_large", f"{len(raw)} octets, more than the limit of {limits.mail}")
-    fields, trailing = payload.read(raw, limits.mail)
-    if trailing:
-        logger.warning("an entry of %d octets: the last %d follow its value and are ignored", len(raw), trailing)
-    return Email(
-        to=_recipients(_field(fields, b"to"), limits),
-        subject=subject_of(_text(fields, b"subject")),
-        body=_text(fields, b"body"),
-    )
-
-
-def _field(fields: Mapping[bytes, Value], name: bytes) -> Value:
-    try:
-        return fields[name]
-    except KeyError:
-        raise Unsendable("missing_field", f"{name.decode()}: missing") from None
-
-
-def _text(fields: Mapping[bytes, Value], name: bytes) -> bytes:
-    value = _field(fields, name)
-    if isinstance(value, dict | Opaque):
-        raise Unsendable("bad_field", f"{name.decode()}: an array, where text is expected")
-    return php.text_of(value)
-
-
-def subject_of(text: bytes) -> bytes:
-    if len(text) > MAX_SUBJECT:
-        raise Unsendable("too_large", f"subject: {len(text)} octets, more than {MAX_SUBJECT}")
-    return text
-
-
-def _recipients(value: Value, limits: Limits) -> tuple[Mailbox, ...]:
-    if isinstance(value, bytes):
-        mailboxes: tuple[Mailbox, ...] = (_mailbox(value, None),)
-    elif isinstance(value, dict):
-        mailboxes = unique([_entry(key, item) for key, item in value.items()])
-    elif value is None:
-        mailboxes = ()
-    else:
-        raise Unsendable("bad_field", "to: neither an address nor an array of addresses")
-    if not mailboxes:
-        raise Unsendable("no_recipient", "to: no recipient")
-    check_size(mailboxes, limits)
-    return mailboxes
-
-
-def _entry(key: php.Key, item: Value) -> Mailbox:
-    if isinstance(key, bytes):
-        if isinstance(item, dict | Opaque):
-            raise Unsendable("bad_field", "to: the name of a recipient is an array")
-        return _mailbox(key, item)
-    if not isinstance(item, bytes):
-        raise Unsendable("bad_address", "to: a recipient is not text")
-    return _mailbox(item, None)
-
-
-def _mailbox(raw: bytes, name: php.Scalar) -> Mailbox:
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Unsendable("bad_address", "to: an address is not valid UTF-8") from None
-    return Mailbox(address.check(text), php.text_of(name))
-
-
-def unique(mailboxes: list[Mailbox]) -> tuple[Mailbox, ...]:
-    """Each address once, where it first stood, with the last name given to it."""
-    return tuple({mailbox.address: mailbox for mailbox in mailboxes}.values())
-
-
-def check_size(mailboxes: tuple[Mailbox, ...], limits: Limits) -> None:
-    size = sum(len(mailbox.address) + len(mailbox.name) for mailbox in mailboxes)
-    if size > limits.recipients:
-        raise Unsendable("too_many_recipients", f"to: {size} octets of recipients, more than {limits.recipients}")
+    values, ignored = payload.read(raw, limits.mail)
+    if ignored:
+        logger.warning("an entry of %d octets: the last %d follow its value and are ignored", len(raw), ignored)
+    contents = {}
+    for name, key, read in _READERS:
+        if key in values:
+            contents[name] = read(name, values[key])
+        elif name in NEEDED:
+            raise Unsendable("missing_field", f"{name}: missing")
+    email = Email(**contents)
+    check_recipients(email, limits)
+    return email
 
 
 def to_entry(email: Email) -> bytes:
-    """The mail as JSON of the legacy shape."""
-    recipients = {mailbox.address: mailbox.name.decode("utf-8") or None for mailbox in email.to}
-    fields = {"to": recipients, "subject": email.subject.decode("utf-8"), "body": email.body.decode("utf-8")}
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    """The mail as JSON of the legacy shape, for mails of which every text is UTF-8: those of new code."""
+    values = {name: write(content(email)) for name, content, write in _JSON}
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def to_php(email: Email) -> bytes:
-    """`serialize(["to" => [address => name], "body" => …, "subject" => …])` as PHP writes it."""
-    recipients = b"".join(
-        _string(mailbox.address.encode()) + (_string(mailbox.name) if mailbox.name else b"N;") for mailbox in email.to
-    )
-    to = b"a:%d:{%s}" % (len(email.to), recipients)
-    fields = _string(b"to") + to + _string(b"body") + _string(email.body) + _string(b"subject") + _string(email.subject)
-    return b"a:3:{%s}" % fields
+    """`serialize(["to" => [address => name], "subject" => …, "body" => …])` as PHP writes it."""
+    pairs = b"".join(key + write(content(email)) for key, content, write in _PHP)
+    return b"a:%d:{%s}" % (len(_PHP), pairs)
 
 
-def _string(octets: bytes) -> bytes:
-    return b's:%d:"%s";' % (len(octets), octets)
+def check_size(email: Email, limits: Limits) -> None:
+    """Raises `Unsendable` where the entry that the mail becomes in the spool is larger than the limit."""
+    most = _MOST_BETWEEN + 6 * sum(size(content(email)) for content, size in _SIZES)
+    if most > limits.mail and len(to_entry(email)) > limits.mail:
+        raise Unsendable("too_large", f"more than the limit of {limits.mail} octets")

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Final
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from ..envelope import Envelope
 from ..errors import Unsendable
 from .address import Mailbox
 from .email import Email
+from .fields import FIELDS
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]+")
 _UNICODE_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -35,9 +37,9 @@ _DOT_ATOM = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_OCTET = re.compile(rb"[\x00-\x1f\x7f]")
 _MANY_BLANKS = b" " * 64
-_HEAD = re.compile(
-    rb"(?:(?=[^\r\n\0]{1,998}+\r\n)(?:(?:Subject|From|To|Date|Message-ID): | (?=[^\S\r\n]*+[^\s]))[^\r\n]*+\r\n)+"
-)
+_ADDRESSEES: Final = tuple((field.header, attrgetter(field.name)) for field in FIELDS if field.header is not None)
+_NAMES: Final = b"|".join((b"Subject", b"From", b"Date", b"Message-ID", *(name for name, _ in _ADDRESSEES)))
+_HEAD = re.compile(rb"(?:(?=[^\r\n\0]{1,998}+\r\n)(?:(?:" + _NAMES + rb"): | (?=[^\S\r\n]*+[^\s]))[^\r\n]*+\r\n)+")
 
 _FOLD_AT: Final = 76
 _LONGEST_LINE: Final = 998
@@ -56,12 +58,13 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
 
     Raises `Unsendable("unbuildable")` rather than hand out a header that RFC 5322 does not allow.
     """
-    smtputf8 = sender.smtputf8 or any(mailbox.smtputf8 for mailbox in email.to)
+    recipients = email.recipients
+    smtputf8 = sender.smtputf8 or any(mailbox.smtputf8 for mailbox in recipients)
     head = b"".join(
         (
             _unstructured(b"Subject: ", email.subject) if email.subject else b"",
             b"From: " + _author(sender) + b"\r\n",
-            b"To: " + _mailboxes(email.to) + b"\r\n",
+            *[_addressees(header, mailboxes(email)) for header, mailboxes in _ADDRESSEES],
             b"Date: " + _date(accepted_ms // 1000) + b"\r\n",
             b"Message-ID: <" + _message_id(message_id) + b">\r\n",
         )
@@ -70,7 +73,7 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
     encoding, body = _content(email.body)
     return Envelope(
         sender=sender.address,
-        recipients=tuple(mailbox.address for mailbox in email.to),
+        recipients=tuple(mailbox.address for mailbox in recipients),
         data=b"".join((head, _MIME_HEADERS, encoding, b"\r\n\r\n", body)),
         smtputf8=smtputf8,
     )
@@ -220,6 +223,10 @@ def _encoded_words(text: bytes) -> bytes:
         words.append(b"=?utf-8?B?" + b64encode(text[begin:end]) + b"?=")
         begin = end
     return b"\r\n ".join(words)
+
+
+def _addressees(header: bytes, mailboxes: tuple[Mailbox, ...]) -> bytes:
+    return header + b": " + _mailboxes(mailboxes) + b"\r\n" if mailboxes else b""
 
 
 def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> bytes:

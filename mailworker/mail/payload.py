@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from ..errors import Unsendable
 from . import compression, igbinary, messagepack, php
+from .fields import WANTED
 from .php import Opaque, Value
 
-WANTED: Final = frozenset((b"to", b"subject", b"body"))
 MAX_WRAPS: Final = 3
 
 _PHP = (b"a", b"s", b"S", b"i", b"d", b"b", b"N")
@@ -25,25 +25,21 @@ _JSON_SPACE = b" \t\r\n"
 _MOST_SPACE = 1024
 
 
-class Trailing(int):
-    """How many octets followed the value and were ignored, as PHP ignores them."""
-
-
-def read(raw: bytes, limit: int) -> tuple[Mapping[bytes, Value], Trailing]:
-    """The mail's fields by name, and the count of ignored octets at the end.
+def read(raw: bytes, limit: int) -> tuple[Mapping[bytes, Value], int]:
+    """The mail's fields by name, and how many octets followed its value, which are ignored, as PHP ignores them.
 
     What was compressed may have `limit` octets. Raises `Unsendable`; its reasons are those of `php.unserialize` and
     `compression.expand`, and `json_syntax`, `format`, `not_a_mail`.
     """
-    value, trailing = _outermost(raw, limit)
+    value, ignored = _outermost(raw, limit)
     for _ in range(MAX_WRAPS):
         if not isinstance(value, bytes):
             break
-        value, ignored = _decode(value)
-        trailing += ignored
+        value, more = _decode(value)
+        ignored += more
     if not isinstance(value, dict):
-        raise Unsendable("not_a_mail", f"holds {_kind(value)}, not an array with to, subject and body")
-    return {key: field for key, field in value.items() if isinstance(key, bytes)}, Trailing(trailing)
+        raise Unsendable("not_a_mail", f"holds {_noun(value)}, not an array with to, subject and body")
+    return {key: field for key, field in value.items() if isinstance(key, bytes)}, ignored
 
 
 def _outermost(raw: bytes, limit: int) -> tuple[Value, int]:
@@ -105,7 +101,7 @@ def _json(data: bytes) -> Value:
 
 
 def _json_marks(data: bytes) -> int:
-    """No fewer than the values in `data`, but for one."""
+    """At least as many as there are values in `data`, not counting the outermost."""
     return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
@@ -144,7 +140,7 @@ def _from_json(value: Any, levels: int) -> Value:
     return fields
 
 
-def _kind(value: Value) -> str:
+def _noun(value: Value) -> str:
     if isinstance(value, bytes):
         return "a string"
     return "null" if value is None else f"a value of type {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Reads what PHP's `serialize()` wrote, as far as a mail needs it.
+"""Reads what PHP's `serialize()` wrote, as far as a mail needs it, and writes its strings.
 
 The text is scanned once without recursion and without building values. Only then are the wanted keys of the
 outermost array built, two levels deep. So hostile lengths, counts and nesting cost neither memory nor a crash:
@@ -385,12 +385,12 @@ def array_key(key: Key) -> Key:
 
 def text_of(value: Scalar) -> bytes:
     """The value as PHP turns it into a string (`precision=14`, its default)."""
+    if isinstance(value, bytes):
+        return value
     if value is None or value is False:
         return b""
     if value is True:
         return b"1"
-    if isinstance(value, bytes):
-        return value
     if isinstance(value, int):
         return b"%d" % value
     return _float_text(value)
@@ -402,3 +402,8 @@ def _float_text(value: float) -> bytes:
         return mantissa.encode("ascii")
     point = mantissa if "." in mantissa else mantissa + ".0"
     return f"{point}E{exponent[0]}{exponent[1:].lstrip('0')}".encode("ascii")
+
+
+def string(octets: bytes) -> bytes:
+    """As `serialize()` writes it."""
+    return b's:%d:"%s";' % (len(octets), octets)

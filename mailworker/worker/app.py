@@ -17,7 +17,7 @@ from .. import runtime
 from ..errors import SettingsError
 from . import command_line
 from .guest import Guest
-from .names import SEND_EMAIL, names, redis_keys
+from .names import CHUNKS, MAP, SEND_EMAIL, STARMAP, names, redis_keys
 
 REQUIRED = {
     "task_acks_late": True,
@@ -28,7 +28,7 @@ REQUIRED = {
 }
 """What the promises rest on; a site's own celeryconfig.py must not change these."""
 
-CANVAS_TASKS: Final = ("celery.map", "celery.starmap", "celery.chunks", "celery.group", "celery.chain", "celery.chord")
+CANVAS_TASKS: Final = (MAP, STARMAP, CHUNKS, "celery.group", "celery.chain", "celery.chord")
 _POSITIONAL: Final = ("countdown", "eta", "task_id")
 _PACKAGED: Final = Path(__file__).with_name("celeryconfig.py")
 

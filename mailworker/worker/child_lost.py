@@ -15,8 +15,9 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 
 from .. import runtime
 from ..delivery import bridge
-from ..errors import SpoolError, Unsendable
-from ..mail import arguments, entry
+from ..errors import SpoolError
+from . import carriers, sent_by_name
+from .carriers import CARRIERS
 from .names import BRIDGE, DELIVER, SEND_EMAIL
 
 logger = logging.getLogger(__name__)
@@ -39,22 +40,13 @@ def _wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any
     if name == DELIVER:
         spool.wake([mail_id for mail_id in args[0] if isinstance(mail_id, str)])
     elif name == SEND_EMAIL:
-        mail_id = arguments.readable(task_id)
-        if args or kwargs:  # sent by name: the mail was in the message alone
-            mail_id = _spool(mail_id, args, kwargs)
+        mail_id = sent_by_name.id_of(task_id)
+        if args or kwargs:
+            mail_id = sent_by_name.keep(mail_id, args, kwargs)
         spool.wake([mail_id])
-    elif name in arguments.CARRIERS:
+    elif name in CARRIERS:
         items = kwargs["it"] if "it" in kwargs else args[1]
-        for mail_id, each in arguments.each(task_id, items, arguments.CARRIERS[name]):
-            spool.wake([_spool(mail_id, each, {})])
+        for mail_id, each in carriers.mails(task_id, items, CARRIERS[name]):
+            spool.wake([sent_by_name.keep(mail_id, each, {})])
     elif name == BRIDGE:
         bridge.give_back(spool, args[0] if args else "")
-
-
-def _spool(mail_id: str, args: Any, kwargs: Any) -> str:
-    """The id under which it is safe now, or was before. What is no mail becomes a dead letter when its turn comes."""
-    try:
-        payload = entry.to_entry(arguments.email_of(args, kwargs, runtime.settings().limits))
-    except (TypeError, Unsendable):
-        payload = arguments.as_they_came(args, kwargs)
-    return runtime.spool().accept(mail_id, payload, keyed=True).id

@@ -16,6 +16,14 @@ DELIVER: Final = "mailworker.deliver"
 BRIDGE: Final = "mailworker.bridge"
 """The three tasks. Other programs send the first by its name, so they stay as they are."""
 
+MAP: Final = "celery.map"
+STARMAP: Final = "celery.starmap"
+CHUNKS: Final = "celery.chunks"
+"""Celery's own that carry the arguments of several calls; see `carriers`."""
+
+PRIVATE_REQUEST: Final = "mailworker.worker.privacy:PrivateRequest"
+"""What a worker makes of a message to one of our tasks. By its name: no producer needs to load it."""
+
 OWN: Final = "mailworker:"
 """The prefix with which the queues are `mailworker` and `mailworker.bridge`, without it before them."""
 

@@ -14,7 +14,8 @@ from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import from_arguments
 from mailworker.mail.email import Email, Limits
-from mailworker.mail.entry import MAX_SUBJECT, from_entry
+from mailworker.mail.entry import from_entry
+from mailworker.mail.fields import MAX_SUBJECT
 
 LIMITS = Limits()
 
@@ -201,7 +202,7 @@ def test_the_detail_of_a_dead_letter_never_holds_what_it_held(raw: bytes) -> Non
 def test_arguments_take_what_the_legacy_to_takes_and_a_name_with_an_address(
     to: Any, mailboxes: list[tuple[str, bytes]]
 ) -> None:
-    email = from_arguments(to, "s", "b", LIMITS)
+    email = from_arguments((to, "s", "b"), {}, LIMITS)
     assert email == Email(tuple(Mailbox(address, name) for address, name in mailboxes), b"s", b"b")
 
 
@@ -214,7 +215,7 @@ def test_arguments_take_what_the_legacy_to_takes_and_a_name_with_an_address(
 )  # fmt: skip
 def test_wrong_types_raise_at_the_call(to: Any, subject: Any, body: Any) -> None:
     with pytest.raises(TypeError):
-        from_arguments(to, subject, body, LIMITS)
+        from_arguments((to, subject, body), {}, LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_wrong_types_raise_at_the_call(to: Any, subject: Any, body: Any) -> None
 )
 def test_what_can_never_be_a_mail_raises_at_the_call(to: Any, subject: str, body: str, reason: str) -> None:
     with pytest.raises(Unsendable) as caught:
-        from_arguments(to, subject, body, Limits(mail=1000 if len(subject) < 1000 else 10**6, recipients=100))
+        from_arguments((to, subject, body), {}, Limits(mail=1000 if len(subject) < 1000 else 10**6, recipients=100))
     assert caught.value.reason == reason
 
 
@@ -244,7 +245,7 @@ def test_what_can_never_be_a_mail_raises_at_the_call(to: Any, subject: str, body
 def test_what_is_accepted_at_the_call_is_small_enough_for_the_spool(body: str, limit: int) -> None:
     """The spool keeps it as JSON, and holds that to the same limit."""
     try:
-        email = from_arguments({"a@b.c": "Ü\n"}, "s", body, Limits(mail=limit))
+        email = from_arguments(({"a@b.c": "Ü\n"}, "s", body), {}, Limits(mail=limit))
     except Unsendable:
         assert len(body.encode()) * 6 + 104 > limit
         return

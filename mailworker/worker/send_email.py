@@ -1,0 +1,130 @@
+"""What `from mailworker import send_email` gives: Celery's ways to call a task, each of which spools the mail first."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol
+
+from celery import Task, states
+from celery.result import EagerResult
+from kombu.utils.uuid import uuid
+
+from .. import runtime
+from ..delivery.direct import send_now
+from ..mail.arguments import SIGNATURE, from_arguments
+from ..mail.email import Email
+from ..mail.entry import to_entry
+from ..spool.redis_errors import words
+from . import calls
+from .names import PRIVATE_REQUEST
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+
+class MailResult(Protocol):
+    """Celery's `AsyncResult` of a mail, as far as it says something: what became of the mail is in the spool."""
+
+    id: str
+    """The mail's id, under which the log and `mailworker` show it."""
+
+    def get(self, timeout: float | None = None) -> str | None:
+        """Returns at once, and None: nobody waits here for a mail."""
+
+
+class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
+    """Checks the arguments where it is called, spools the mail, then rings: the message carries the id alone."""
+
+    typing = False
+    Request = PRIVATE_REQUEST
+    __signature__ = SIGNATURE
+
+    if TYPE_CHECKING:  # what runs is Celery's: a worker takes a task with a `__call__` of its own for called directly
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> MailResult:
+        """When it returns, the mail is in the spool. Raises what `apply_async` raises."""
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self,
+        args: tuple[Any, ...] | list[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        countdown: float | None = None,
+        eta: datetime | str | None = None,
+        **options: Any,
+    ) -> MailResult:
+        """`task_id` is the mail's id: the same id within a day sends no second mail. `countdown` and `eta` wait in
+        the spool. Of other options see `calls`.
+
+        Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail, `SpoolError` when the
+        mail could not be made safe.
+        """
+        calls.check(options)
+        chosen, wait = calls.mail_id(task_id), calls.delay(countdown, eta, datetime.now(UTC))
+        email = _email(args, kwargs)
+        if self.app.conf.task_always_eager:
+            return self._send_eagerly(email, chosen)
+        accepted = runtime.spool().accept(chosen or uuid(), to_entry(email), wait, keyed=chosen is not None)
+        if accepted.ring:
+            self.ring(accepted.id)
+        result = self.AsyncResult(accepted.id)
+        result.ignored = True  # what became of a mail is in the spool: nobody waits for it here
+        return result  # type: ignore[no-any-return]
+
+    def ring(self, mail_id: str, **options: Any) -> None:
+        """A doorbell for a mail that is in the spool. Never raises: a doorbell that is lost is rung again."""
+        try:
+            super().apply_async((), {}, task_id=mail_id, **options)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the mail is safe: to its sender this is no failure
+            logger.warning("the broker does not take the doorbell (%s); the mail is safe and goes later", words(error))
+
+    def apply(
+        self,
+        args: tuple[Any, ...] | list[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        **options: Any,
+    ) -> MailResult:
+        """Sends there and then, as a direct call does, and raises what that raises: nothing has a record of it."""
+        calls.check(options)
+        return self._send_eagerly(_email(args, kwargs), calls.mail_id(task_id))
+
+    def _send_eagerly(self, email: Email, task_id: str | None) -> MailResult:
+        return EagerResult(task_id or uuid(), _send(email), states.SUCCESS, name=self.name)  # type: ignore[no-any-return]
+
+
+def send_directly(args: Any, kwargs: Any) -> str:
+    """What `send_email(…)` does. Raises `TypeError`, `Unsendable`, and what `send_now` raises."""
+    return _send(_email(args, kwargs))
+
+
+def _email(args: Any, kwargs: Any) -> Email:
+    return from_arguments(args, kwargs, runtime.settings().limits)
+
+
+def _send(email: Email) -> str:
+    settings = runtime.settings()
+    return send_now(email, settings.mail_from, settings.relay, settings.retries)
+
+
+def _refusing(method: str) -> Callable[..., NoReturn]:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise calls.refuse(method)
+
+    return refuse
+
+
+for _method in calls.CANVAS:
+    setattr(SendEmail, _method, _refusing(_method))
+
+# For `help()`, shells and editors that look at what runs.
+_SELF: Final = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+_DELAY: Final = SIGNATURE.replace(parameters=[_SELF, *SIGNATURE.parameters.values()], return_annotation=MailResult)
+SendEmail.delay.__signature__ = _DELAY  # type: ignore[attr-defined]

@@ -1,0 +1,80 @@
+"""Mail that another program sent by the task's name, with its arguments in the message.
+
+It is in that message alone, so first of all it gets a record: everything else goes on as if it had been spooled where
+it was sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from celery.exceptions import Reject
+
+from .. import runtime
+from ..errors import MailFailed, SpoolError, Unsendable
+from ..mail.arguments import from_arguments
+from ..mail.entry import to_entry
+from ..spool import Accepted
+from . import calls
+
+
+def id_of(task_id: Any) -> str:
+    """Another program's id may be any text; what is no UTF-8 is written out."""
+    return str(task_id).encode("utf-8", "backslashreplace").decode()
+
+
+def accept(mail_id: str, args: Any, kwargs: Any, eta: Any) -> Accepted:
+    """What has a record now, and whether it has to be rung for. Raises `SpoolError`.
+
+    What can never be a mail becomes a dead letter, which keeps the arguments as they came; then `MailFailed` is raised.
+    """
+    try:
+        payload = to_entry(from_arguments(args, kwargs, runtime.settings().limits))
+    except (TypeError, Unsendable) as error:
+        reason = error.reason if isinstance(error, Unsendable) else "bad_arguments"
+        _bury(mail_id, args, kwargs, reason, str(error))
+        raise MailFailed(reason) from None
+    return runtime.spool().accept(mail_id, payload, _wait(eta), keyed=True)
+
+
+def keep(mail_id: str, args: Any, kwargs: Any) -> str:
+    """The id under which it has a record now, or had one before. What is no mail becomes a dead letter when its turn
+    comes. Raises `SpoolError`."""
+    try:
+        payload = to_entry(from_arguments(args, kwargs, runtime.settings().limits))
+    except (TypeError, Unsendable):
+        payload = _as_they_came(args, kwargs)
+    return runtime.spool().accept(mail_id, payload, keyed=True).id
+
+
+def _bury(mail_id: str, args: Any, kwargs: Any, reason: str, detail: str) -> None:
+    accepted = runtime.spool().accept(mail_id, _as_they_came(args, kwargs), keyed=True)
+    if accepted.new:  # another one that waits under this id may be a good mail
+        with runtime.slots().take() as slot:
+            runtime.delivery().refuse(slot, accepted.id, reason, detail)
+
+
+def _as_they_came(args: Any, kwargs: Any) -> bytes:
+    return json.dumps({"args": args, "kwargs": kwargs}).encode("utf-8")
+
+
+def _wait(eta: Any) -> float:
+    try:
+        return calls.delay(None, eta, datetime.now(UTC))
+    except TypeError:
+        return 0.0
+
+
+@contextlib.contextmanager
+def back_unless_spooled() -> Iterator[None]:
+    """Where Redis does not take the mail, its message goes back to the broker, and not in a hot loop."""
+    try:
+        yield
+    except SpoolError as error:
+        time.sleep(1)
+        raise Reject(str(error), requeue=True) from None
