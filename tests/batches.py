@@ -8,7 +8,7 @@ from typing import Any
 from mailworker.delivery.attempt import Observer
 from mailworker.delivery.attempt_log import AttemptLog
 from mailworker.delivery.batch import Batch
-from mailworker.delivery.breaker import Breaker
+from mailworker.delivery.breaker import Breaker, Seldom
 from mailworker.delivery.compose import Compose
 from mailworker.delivery.retry import Policy
 from mailworker.delivery.settle import Settling
@@ -28,4 +28,4 @@ def batch_of(spool: Any, taken: Taken, stop: Stop | None = None, observers: Sequ
     warm = WarmConnection(Relay("127.0.0.1", 25))
     settling = Settling(spool, OWNER, [AttemptLog(spool.part_of)] if observers is None else observers)
     compose = Compose(spool, SITE, Limits())
-    return Batch(taken, compose, Policy(), settling, Breaker(spool, warm), warm, stop or Stop(60))
+    return Batch(taken, compose, Policy(), settling, Breaker(spool, warm.relay, Seldom()), warm, stop or Stop(60))

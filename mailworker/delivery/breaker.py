@@ -7,12 +7,14 @@ The breaker itself is in the spool, as all workers share it.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from typing import Final
 
 from ..errors import SmtpError
 from ..smtp.refusals import Refusal, masked, too_fast
+from ..smtp.relay import Relay
 from ..smtp.replies import Reply
-from ..smtp.warm import WarmConnection
 from ..spool import Spool
 from .remedies import remedy
 
@@ -22,20 +24,33 @@ TELLS: Final = 60.0
 """Seconds between two lines of the log about a relay that takes so much in a time."""
 
 
+class Seldom:
+    """The log of what comes again and again: a line now and then, as a slot knows it from batch to batch."""
+
+    def __init__(self) -> None:
+        self._at = -math.inf
+
+    def warning(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._at > TELLS:
+            self._at = now
+            logger.warning("%s", text)
+
+
 class Breaker:
     """For one batch. Every method raises `SpoolError`."""
 
-    def __init__(self, spool: Spool, warm: WarmConnection) -> None:
+    def __init__(self, spool: Spool, relay: Relay, seldom: Seldom) -> None:
         self._spool = spool
-        self._warm = warm
-        self._place = warm.relay.place
+        self._place = relay.place
+        self._seldom = seldom
 
     def failed(self, error: SmtpError) -> bool:
         """There is no working session: that is the relay's fault. True where the breaker is open."""
         slower = error.phase in ("MAIL", "RCPT", "DATA", "message") and too_fast(Reply(error.code, error.text))
         is_open, wait, changed = self._spool.relay_failed(_shown(error), error.configuration, self._place, slower)
         if slower:
-            self._warm.tell_slower(TELLS, f"relay {self._place} takes no more for now: {_redacted(error)}; mail waits")
+            self._seldom.warning(f"relay {self._place} takes no more for now: {_redacted(error)}; mail waits")
         elif changed and error.configuration:
             mend = f"mend {remedy(error.phase)}, restart or `mailworker retry-now`"
             logger.critical(

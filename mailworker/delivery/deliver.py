@@ -39,7 +39,8 @@ class Delivery:
         Raises `SpoolError` when Redis stays away; what was not settled then is found by the reconciler.
         """
         taken = self.spool.take(slot.owner, ids)
-        breaker, places = Breaker(self.spool, slot.warm), Places(self.spool, slot.owner, slot.warm)
+        breaker = Breaker(self.spool, slot.warm.relay, slot.seldom)
+        places = Places(self.spool, slot.owner, slot.warm, slot.limit)
         batch = self._batch(slot, taken, breaker)
         sending = Sending(batch, slot.warm, places, breaker)
         try:

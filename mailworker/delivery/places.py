@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from ..errors import SmtpError, SpoolError
@@ -25,13 +26,22 @@ LOOKS: Final = (0.05, 0.25)
 """Seconds between two looks for such a place: at first, and where none is found within a second."""
 
 
-class Places:
-    """Of one owner."""
+@dataclass(slots=True)
+class Limit:
+    """Of a relay's connections, as a slot knows it from batch to batch."""
 
-    def __init__(self, spool: Spool, owner: str, warm: WarmConnection) -> None:
+    bears: int = 0
+    """From all workers together; 0 where no limit is known."""
+
+
+class Places:
+    """Of one owner, for one batch."""
+
+    def __init__(self, spool: Spool, owner: str, warm: WarmConnection, limit: Limit) -> None:
         self._spool = spool
         self._owner = owner
         self._warm = warm
+        self._limit = limit
         self.waiting = False
         """For a place: then nothing is late."""
 
@@ -54,7 +64,7 @@ class Places:
         while more():
             connection = self._try() if self._is_free() else None
             if connection is not None:
-                self._warm.bears = self._spool.connected(self._owner).bears
+                self._limit.bears = self._spool.connected(self._owner).bears
                 return connection
             self.waiting = True
             waited = time.monotonic() - begun
@@ -64,10 +74,10 @@ class Places:
         return None
 
     def _is_free(self) -> bool:
-        if not self._warm.bears:
+        if not self._limit.bears:
             return True
         place = self._spool.may_connect(self._owner)
-        self._warm.bears = place.bears
+        self._limit.bears = place.bears
         return place.free
 
     def _try(self) -> Connection | None:
@@ -85,15 +95,15 @@ class Places:
         if error.configuration or (wordless and not perhaps_crowded(error)):
             return False
         place = self._spool.relay_full(self._owner, wordless)
-        self._warm.bears = place.bears
+        self._limit.bears = place.bears
         return place.free
 
     def make_room(self, bears: int) -> None:
         """At a batch's end. Where the relay bears fewer connections than there are children, an idle one would keep
         others' mail waiting. `bears` is how many it bears, 0 where no limit is known."""
-        if not (bears or self._warm.bears):
+        if not (bears or self._limit.bears):
             return
-        self._warm.bears = bears
+        self._limit.bears = bears
         self._warm.drop()
         try:
             self._spool.disconnected(self._owner)

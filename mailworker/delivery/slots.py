@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from ..smtp.relay import Relay
 from ..smtp.warm import WarmConnection
 from ..spool.owner import name_slot
+from .breaker import Seldom
 from .late import LateWatch
+from .places import Limit
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Slot:
     owner: str
     """The name under which its mails are in hand."""
     warm: WarmConnection
+    limit: Limit = dataclasses.field(default_factory=Limit)
+    seldom: Seldom = dataclasses.field(default_factory=Seldom)
     late: LateWatch = dataclasses.field(default_factory=LateWatch)
 
 
@@ -44,7 +48,7 @@ class Slots:
         try:
             slot = self._free.pop()
         except IndexError:
-            slot = Slot(name_slot(self.worker, next(self._numbers)), WarmConnection(self.relay), self._late)
+            slot = Slot(name_slot(self.worker, next(self._numbers)), WarmConnection(self.relay), late=self._late)
         self.taken.add(slot.owner)
         try:
             yield slot

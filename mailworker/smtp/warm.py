@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 from .connection import Connection
-from .lessons import LESSON_HOLDS, Lessons
+from .lessons import Lessons
 from .opening import open_connection
 from .pace import Pace
 from .relay import Relay
-
-logger = logging.getLogger(__name__)
 
 
 class WarmConnection:
@@ -22,16 +19,6 @@ class WarmConnection:
         self.lessons = Lessons(relay)
         self.pace = Pace()
         self._connection: Connection | None = None
-        self._slower_told = float(-LESSON_HOLDS)
-        self.bears = 0
-        """Connections that the relay bears from all of us together; 0 where no limit is known."""
-
-    def tell_slower(self, seconds: float, text: str) -> None:
-        """Into the log, no more than once in so many seconds: it comes again and again."""
-        now = time.monotonic()
-        if now - self._slower_told > seconds:
-            self._slower_told = now
-            logger.warning(text)
 
     def kept(self) -> Connection | None:
         """The connection that is there, if it may be used; one that may not is closed."""

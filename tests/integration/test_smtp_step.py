@@ -194,7 +194,7 @@ def test_a_good_bye_in_the_middle_after_which_the_relay_stays_is_not_believed(
     assert taken <= {name for name, code in journal.codes.items() if code == 250} | set(journal.in_doubt)
 
 
-def test_a_line_asks_step_by_step_after_a_reply_too_many() -> None:
+def test_a_warm_connection_asks_step_by_step_after_a_reply_too_many() -> None:
     with SmtpServer({"MAIL": at(3, before(b"250 2.0.0 Ok\r\n"))}) as server:
         warm = WarmConnection(relay_of(server))
         with pytest.raises(OutOfStep):
