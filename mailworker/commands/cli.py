@@ -10,7 +10,7 @@ import click
 from .dead import dead
 from .demo import demo
 from .doubts import doubts
-from .giveback_command import giveback
+from .giveback import giveback
 from .retry_now import retry_now
 from .status import status
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
@@ -93,6 +94,18 @@ def seconds_of(text: str) -> float:
     if match is None:
         raise click.BadParameter("expected a number and one of s, m, h, d, as in 15m")
     return float(int(match[1]) * _UNITS[match[2]])
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """On standard error. Gives a function that is told how many are done, and of how many."""
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def progress(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
+
+        yield progress
 
 
 def make_spool() -> Spool:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import fail, make_queries, make_spool, one_line, one_line_errors, seconds_of
+from .console import fail, make_queries, make_spool, one_line, one_line_errors, progress_bar, seconds_of
 
 if TYPE_CHECKING:
     from ..spool import DeadLetter
-
-CHUNK = 200
 
 
 @click.group()
@@ -42,59 +39,27 @@ def _age(_context: click.Context, _parameter: click.Parameter, value: str | None
 
 
 def _selected(
-    ids: tuple[str, ...], reason: str | None, age: float | None, recipient: str | None, payloads: bool = False
+    ids: tuple[str, ...],
+    reason: str | None = None,
+    age: float | None = None,
+    recipient: str | None = None,
+    payloads: bool = False,
 ) -> Iterator[DeadLetter]:
-    """The letters picked. Payloads are read only where they are wanted, and of those that fit."""
+    """Ends the command where one of the ids is no dead letter."""
+    from ..delivery import letters  # noqa: PLC0415
+
     queries = make_queries()
-    if ids:
-        found = {letter.id for letter in queries.dead_letters(ids, payloads=False)}
-        missing = sorted(set(ids) - found)
-        if missing:
-            fail(f"{missing[0]}: no such dead letter", 1)
-    now = datetime.now(UTC).timestamp()
-    for letter in queries.dead_letters(ids or None, payloads=False):
-        if reason and letter.reason != reason:
-            continue
-        if age is not None and now - letter.ended / 1000 < age:
-            continue
-        whole = queries.dead_letter(letter.id) if payloads or (recipient and not letter.recipients) else letter
-        if whole is None or (recipient and recipient.lower() not in _addresses(whole)):
-            continue
-        yield whole
+    missing = letters.missing(queries, ids) if ids else []
+    if missing:
+        fail(f"{missing[0]}: no such dead letter", 1)
+    wanted = letters.Selection(ids, reason, age, recipient)
+    yield from letters.select(queries, wanted, datetime.now(UTC).timestamp(), payloads)
 
 
-def _addresses(letter: DeadLetter) -> set[str]:
-    """Whom it would have gone to, as far as that can be read."""
-    from ..errors import Unsendable  # noqa: PLC0415
-    from ..mail.email import Limits  # noqa: PLC0415
-    from ..mail.entry import from_entry  # noqa: PLC0415
+def _fields(letter: DeadLetter) -> dict[str, Any]:
+    from ..delivery.letters import as_fields  # noqa: PLC0415
 
-    if letter.recipients:
-        return {address.lower() for address in json.loads(letter.recipients)}
-    try:
-        return {mailbox.address.lower() for mailbox in from_entry(letter.raw, Limits()).to}
-    except Unsendable:
-        return set()
-
-
-def as_fields(letter: DeadLetter) -> dict[str, Any]:
-    """The public shape of a dead letter: times are ISO 8601 in UTC. `at` is `ended` under its first name."""
-    return {
-        "id": letter.id,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "source": letter.source,
-        "attempts": letter.attempts,
-        "recipients": json.loads(letter.recipients) if letter.recipients else None,
-        "raw_base64": base64.b64encode(letter.raw).decode("ascii"),
-        "at": _moment(letter.ended),
-        "accepted": _moment(letter.accepted),
-        "ended": _moment(letter.ended),
-    }
-
-
-def _moment(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return as_fields(letter)
 
 
 @dead.command("list")
@@ -105,7 +70,7 @@ def list_letters(as_json: bool, **selection: Any) -> None:
     """Every dead letter, oldest first, with its reason."""
     for letter in _selected(**selection, payloads=as_json):
         if as_json:
-            click.echo(json.dumps(as_fields(letter), ensure_ascii=False))
+            click.echo(json.dumps(_fields(letter), ensure_ascii=False))
         else:
             moment = datetime.fromtimestamp(letter.ended // 1000, UTC).isoformat(" ", "seconds")
             click.echo(f"{letter.id}  {moment}  {letter.reason:<18} {one_line(letter.detail)}")
@@ -116,10 +81,10 @@ def list_letters(as_json: bool, **selection: Any) -> None:
 @one_line_errors
 def show(mail_id: str) -> None:
     """One dead letter: what is known of it, and its exact octets, escaped."""
-    letter = next(_selected((mail_id,), None, None, None, payloads=True), None)
+    letter = next(_selected((mail_id,), payloads=True), None)
     if letter is None:  # gone since a moment ago
         fail(f"{mail_id}: no such dead letter", 1)
-    for name, value in as_fields(letter).items():
+    for name, value in _fields(letter).items():
         if name != "raw_base64":
             click.echo(f"{name:<11} {one_line(str(value))}")
     click.echo(f"{'raw':<11} {letter.raw[:4000]!r}")
@@ -160,7 +125,7 @@ def export(output: Path, **selection: Any) -> None:
         with output.open("x", encoding="utf-8") as file:
             output.chmod(0o600)  # it holds addresses and bodies
             for letter in _selected(**selection, payloads=True):
-                file.write(json.dumps(as_fields(letter), ensure_ascii=False) + "\n")
+                file.write(json.dumps(_fields(letter), ensure_ascii=False) + "\n")
                 count += 1
     except OSError as error:
         sys.exit(f"mailworker: {output}: {error.strerror}")
@@ -174,11 +139,8 @@ def _confirmed(question: str, count: int, yes: bool) -> bool:
     return yes or click.confirm(question)
 
 
-def _in_chunks(label: str, ids: list[str], act: Callable[[list[str]], int]) -> int:
-    done = 0
-    with click.progressbar(length=len(ids), label=label, file=sys.stderr) as bar:
-        for begin in range(0, len(ids), CHUNK):
-            chunk = ids[begin : begin + CHUNK]
-            done += act(chunk)
-            bar.update(len(chunk))
-    return done
+def _in_chunks(label: str, ids: list[str], act: Callable[[Sequence[str]], int]) -> int:
+    from ..delivery.chunks import in_chunks  # noqa: PLC0415
+
+    with progress_bar(label) as progress:
+        return in_chunks(ids, act, progress)

@@ -1,80 +1,33 @@
-"""The way back to the old daemon: what is not sent goes back to the legacy list, as it was and in its order."""
+"""`mailworker giveback`."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
 
-from ..errors import Unsendable
-from ..mail import entry
-from ..mail.email import Limits
-from ..spool import Queries, Spool, Waiting, machine, owner
+import click
 
-CHUNK = 200
-BEAT_SECONDS = 1.0
-SILENT_SECONDS = 20.0
-"""The same as `watcher.DEAD_AFTER_SECONDS`: nobody who may be alive is taken for dead sooner by a command."""
+from .console import make_queries, make_spool, one_line_errors, progress_bar
 
 
-@dataclass(frozen=True, slots=True)
-class GivenBack:
-    """`kept` stay in the spool: somebody has them already, or may have, so that the old daemon would double them."""
+@click.command()
+@click.option("--dead", "with_dead", is_flag=True, help="Dead letters too: the old daemon may choke on them.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@one_line_errors
+def giveback(with_dead: bool, yes: bool) -> None:
+    """Push everything that is not sent back onto the legacy list, as it was and in its order.
 
-    given: int
-    kept: int
-
-
-def give_back(
-    spool: Spool, queries: Queries, limits: Limits, dead: bool, progress: Callable[[int, int], None]
-) -> GivenBack:
-    """Calls `progress(done, of)` as it goes. Stopped half-way, the order still holds: run it again.
-
-    Raises `SpoolError`.
+    For the way back to the old daemon: stop the workers first.
     """
-    waiting = queries.waiting(dead)
-    mails = [(mail_id, *_entry(spool, mail, limits)) for _, mail_id, mail in reversed(waiting) if not mail.reached]
-    given = 0
-    for begin in range(0, len(mails), CHUNK):
-        given += spool.give_back(mails[begin : begin + CHUNK])
-        progress(min(begin + CHUNK, len(mails)), len(mails))
-    return GivenBack(given, len(waiting) - len(mails))
+    from ..delivery.giveback import give_back, release_the_gone  # noqa: PLC0415
+    from ..runtime import settings  # noqa: PLC0415
 
-
-def release_the_gone(spool: Spool, queries: Queries, space: str | None = None) -> bool:
-    """Takes back what workers that were killed had in hand. False where one may be alive.
-
-    A process of this machine is gone or there: the kernel says so. Of others only their pulse tells, which a machine
-    that is busy may keep back for seconds: where it is silent, this waits as long as a worker would.
-
-    Raises `SpoolError`.
-    """
-    here = machine.space() if space is None else space
-    before = queries.beats()
-    if any(owner.alive(name, here) for name in before):
-        return False
-    doubtful = {name for name in before if not owner.gone(name, here)}
-    if doubtful and _beat_goes_on(queries, before, SILENT_SECONDS):
-        return False
-    for name in before:
-        spool.release(name, died=True)
-    return True
-
-
-def _beat_goes_on(queries: Queries, before: dict[str, str], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if any(beat != before.get(name) for name, beat in queries.beats().items()):
-            return True
-        time.sleep(BEAT_SECONDS / 4)
-    return False
-
-
-def _entry(spool: Spool, mail: Waiting, limits: Limits) -> tuple[str, bytes]:
-    """The list and the octets: the original ones, or for mail of new code what a PHP producer would have pushed."""
-    if mail.source:
-        return mail.source, mail.payload
-    try:
-        return spool.queues[0], entry.to_php(entry.from_entry(mail.payload, limits))
-    except Unsendable:
-        return spool.queues[0], mail.payload
+    queries, spool = make_queries(), make_spool()
+    if not release_the_gone(spool, queries):
+        sys.exit("mailworker: a worker is running; stop the workers first, or they take it all again")
+    if not yes:
+        click.confirm("Push everything that is not sent back onto the legacy list?", abort=True)
+    with progress_bar("Giving back") as progress:
+        result = give_back(spool, queries, settings().limits, with_dead, progress)
+    click.echo(f"{result.given} given back")
+    if result.kept:
+        click.echo(f"{result.kept} kept: some of their recipients have them, or may have them, already")

@@ -6,9 +6,16 @@ The host is for people. `space`, the process and its start are what a proof of i
 from __future__ import annotations
 
 import secrets
+from typing import Final
 
 from . import machine
 from .machine import Member
+
+BEAT_SECONDS: Final = 1.0
+"""Who is alive says so as often."""
+
+SILENT_SECONDS: Final = 20.0
+"""An owner that has no beat for so long, as somebody sees it whose own beats go on, is taken to be gone."""
 
 
 def name_worker(host: str) -> str:

@@ -21,18 +21,16 @@ from .. import runtime, stopping
 from ..errors import SpoolError
 from ..spool import Spool, machine, owner, token_of
 from ..spool import redis_errors as refusal
+from ..spool.owner import BEAT_SECONDS, SILENT_SECONDS
 from .forks import gate
 from .greeting import greet
 from .names import BRIDGE
 
 logger = logging.getLogger(__name__)
 
-BEAT_SECONDS: Final = 1.0
 CHECK_SECONDS: Final = 60.0
 TELL_SECONDS: Final = 3600.0
 """What is wrong with a list is told again after so long."""
-DEAD_AFTER_SECONDS: Final = 20.0
-"""An owner that has no beat for so long, while this worker's own went on, is taken to be gone."""
 
 QUIET_SECONDS: Final = 2.5 * BEAT_SECONDS
 """A pulse that goes on is the better witness: for so long it must be still before a missing process is believed. Two
@@ -296,6 +294,6 @@ class Pulse:
             if seen is None or seen[0] != beat:
                 self._seen[name] = (beat, now)
             quiet = now - self._seen[name][1]
-            if quiet > DEAD_AFTER_SECONDS or (quiet >= QUIET_SECONDS and owner.gone(name, self.space)):
+            if quiet > SILENT_SECONDS or (quiet >= QUIET_SECONDS and owner.gone(name, self.space)):
                 silent.append(name)
         return silent

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailworker.commands import giveback
-from mailworker.commands.giveback import release_the_gone
+from mailworker.delivery import giveback
+from mailworker.delivery.giveback import release_the_gone
 from mailworker.spool import Queries, Spool, machine, owner
 from mailworker.worker import watcher
 from tests.conftest import RedisServer, settings_for, until
@@ -99,7 +99,7 @@ def test_of_another_machine_only_a_long_silence_tells(
 
 
 def test_a_command_waits_as_long_as_a_worker() -> None:
-    assert giveback.SILENT_SECONDS == watcher.DEAD_AFTER_SECONDS
+    assert giveback.SILENT_SECONDS == watcher.SILENT_SECONDS
 
 
 @pytest.mark.parametrize("space", ["another.1.2", "4026531836", ""])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from mailworker.commands.giveback import give_back
+from mailworker.delivery.giveback import give_back
 from mailworker.errors import SpoolError
 from mailworker.mail.email import Limits
 from mailworker.outcome import Deferred, Failed, Held, Returned, Sent

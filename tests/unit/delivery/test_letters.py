@@ -1,0 +1,97 @@
+"""Of many dead letters those that are meant, with their payloads only where somebody wants them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from mailworker.delivery.letters import Selection, as_fields, missing, select
+from mailworker.spool import DeadLetter, Queries
+
+NOW = 1_000_000.0
+
+
+def letter(name: str, reason: str = "format", dead_for: float = 0, to: str = "", recipients: str = "") -> DeadLetter:
+    raw = json.dumps({"to": to, "subject": "s", "body": "b"}).encode() if to else b"?"
+    ended = round((NOW - dead_for) * 1000)
+    return DeadLetter(name, reason, "", "queue:email", 1, raw, ended - 5000, ended, recipients)
+
+
+class Kept:
+    """Dead letters as the spool has them, and whose payloads were read."""
+
+    def __init__(self, *letters: DeadLetter) -> None:
+        self.letters = {letter.id: letter for letter in letters}
+        self.read: list[str] = []
+
+    def dead_letters(self, ids: Sequence[str] | None = None, payloads: bool = True) -> Iterator[DeadLetter]:
+        assert not payloads
+        for found in self.letters.values():
+            if ids is None or found.id in ids:
+                yield replace(found, raw=b"")
+
+    def dead_letter(self, mail_id: str) -> DeadLetter | None:
+        self.read.append(mail_id)
+        return self.letters.get(mail_id)
+
+
+def selected(kept: Kept, wanted: Selection, payloads: bool = False) -> list[str]:
+    return [found.id for found in select(cast(Queries, kept), wanted, NOW, payloads)]
+
+
+LETTERS = (
+    letter("old", dead_for=7200),
+    letter("ann", "message_refused", dead_for=60, to="ann@example.com"),
+    letter("part", "recipient_refused", to="bob@example.com", recipients='["Carl@example.com"]'),
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids", "read"),
+    [
+        (Selection(), ["old", "ann", "part"], []),
+        (Selection(("part", "old")), ["old", "part"], []),
+        (Selection(reason="format"), ["old"], []),
+        (Selection(age=60), ["old", "ann"], []),
+        (Selection(age=61, reason="message_refused"), [], []),
+        # A payload is read where the record does not say for whom it was.
+        (Selection(recipient="ANN@example.com"), ["ann"], ["old", "ann"]),
+        (Selection(recipient="carl@example.com"), ["part"], ["old", "ann"]),
+        (Selection(recipient="bob@example.com"), [], ["old", "ann"]),  # he has it, or another letter
+        (Selection(reason="recipient_refused", recipient="carl@example.com"), ["part"], []),
+    ],
+)
+def test_what_is_given_must_hold_together(wanted: Selection, ids: list[str], read: list[str]) -> None:
+    kept = Kept(*LETTERS)
+    assert selected(kept, wanted) == ids
+    assert kept.read == read
+
+
+def test_payloads_are_read_of_those_that_fit() -> None:
+    kept = Kept(*LETTERS)
+    [found] = select(cast(Queries, kept), Selection(reason="format"), NOW, payloads=True)
+    assert (found.raw, kept.read) == (b"?", ["old"])
+
+
+def test_one_that_is_gone_meanwhile_is_left_out() -> None:
+    kept = Kept(*LETTERS)
+    kept.dead_letter = lambda mail_id: None  # type: ignore[method-assign]
+    assert selected(kept, Selection(), payloads=True) == []
+
+
+def test_ids_of_no_dead_letter_are_named() -> None:
+    assert missing(cast(Queries, Kept(*LETTERS)), ["z", "ann", "y", "z"]) == ["y", "z"]
+
+
+def test_the_public_shape() -> None:
+    fields: dict[str, Any] = as_fields(letter("m", recipients='["a@example.com"]'))
+    assert fields == {
+        "id": "m", "reason": "format", "detail": "", "source": "queue:email", "attempts": 1,
+        "recipients": ["a@example.com"], "raw_base64": "Pw==", "at": "1970-01-12T13:46:40.000+00:00",
+        "accepted": "1970-01-12T13:46:35.000+00:00", "ended": "1970-01-12T13:46:40.000+00:00",
+    }  # fmt: skip
+    assert as_fields(letter("m"))["recipients"] is None
