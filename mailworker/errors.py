@@ -35,6 +35,10 @@ class SpoolError(MailworkerError):
     """Redis did not answer, or answered that it cannot write. Nothing was decided."""
 
 
+class WrongFormat(SpoolError):
+    """The spool in Redis was written by another version than this one can work with."""
+
+
 class SmtpError(MailworkerError, OSError):
     """The session with the relay failed before or between mails.
 

@@ -8,7 +8,7 @@ import threading
 from functools import cache
 
 from . import stopping
-from .delivery.attempt_log import AttemptLog
+from .delivery.attempt_log import AttemptLog, log_abandoned
 from .delivery.deliver import Delivery
 from .delivery.slots import Slots
 from .delivery.stop import Stop
@@ -37,6 +37,8 @@ def make_spool(configuration: Settings) -> Spool:
         batch=configuration.batch,
         in_doubt=configuration.in_doubt,
         largest=configuration.max_mail_size,
+        relays=[configuration.relay.name],
+        abandoned=log_abandoned,
     )
 
 

@@ -26,6 +26,6 @@ SITE = Mailbox("site@example.com")
 def batch_of(spool: Any, taken: Taken, stop: Stop | None = None, observers: Sequence[Observer] | None = None) -> Batch:
     """Of the owner `w/1.0`; its log is on, where no other observers are given."""
     warm = WarmConnection(Relay("127.0.0.1", 25))
-    settling = Settling(spool, OWNER, [AttemptLog(spool.part_of)] if observers is None else observers)
+    settling = Settling(spool, OWNER, "default", [AttemptLog(spool.part_of)] if observers is None else observers)
     compose = Compose(spool, SITE, Limits())
     return Batch(taken, compose, Policy(), settling, Breaker(spool, warm.relay, Seldom()), warm, stop or Stop(60))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ..outcome import Deferred, Failed, Further, Held, Sent
+from ..spool import Abandoned
 from .attempt import Attempt
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,14 @@ class AttemptLog:
         """A dead letter for some of a mail's recipients."""
         if refused is not None:
             _dead(self._part_of(mail_id), refused.reason, f" ({refused.code} to some of {mail_id})")
+
+
+def log_abandoned(mail: Abandoned) -> None:
+    """What a worker that is gone had in hand."""
+    if mail.reason is None:
+        logger.warning("mail %s is in doubt: who sent it is gone", mail.id)
+    else:
+        _dead(mail.id, mail.reason, "")
 
 
 def _deferred(mail_id: str, outcome: Deferred) -> None:

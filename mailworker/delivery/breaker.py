@@ -42,13 +42,15 @@ class Breaker:
 
     def __init__(self, spool: Spool, relay: Relay, seldom: Seldom) -> None:
         self._spool = spool
-        self._place = relay.place
+        self._relay, self._place = relay.name, relay.place
         self._seldom = seldom
 
     def failed(self, error: SmtpError) -> bool:
         """There is no working session: that is the relay's fault. True where the breaker is open."""
         slower = error.phase in ("MAIL", "RCPT", "DATA", "message") and too_fast(Reply(error.code, error.text))
-        is_open, wait, changed = self._spool.relay_failed(_shown(error), error.configuration, self._place, slower)
+        is_open, wait, changed = self._spool.relay_failed(
+            self._relay, _shown(error), error.configuration, self._place, slower
+        )
         if slower:
             self._seldom.warning(f"relay {self._place} takes no more for now: {_redacted(error)}; mail waits")
         elif changed and error.configuration:
@@ -62,13 +64,13 @@ class Breaker:
 
     def works(self) -> None:
         """The relay answered a mail."""
-        if self._spool.relay_works():
+        if self._spool.relay_works(self._relay):
             logger.warning("relay: works again")
 
     def is_opened_by(self, mail_id: str, refusal: Refusal) -> bool:
         """True where this refusal of a mail, a dead letter by now, and those before it in the same words, are the
         configuration: then these mails are no dead letters any more, and wait."""
-        found = self._spool.refused(mail_id, refusal.said, refusal.enough, refusal.text, self._place)
+        found = self._spool.refused(self._relay, mail_id, refusal.said, refusal.enough, refusal.text, self._place)
         if found.configuration and found.opened:
             logger.critical(
                 "relay %s refuses each mail: %s; mail waits, and %d that it refused wait again; mend %s, restart or "

@@ -38,7 +38,7 @@ class Delivery:
 
         Raises `SpoolError` when Redis stays away; what was not settled then is found by the reconciler.
         """
-        taken = self.spool.take(slot.owner, ids)
+        taken = self.spool.take(slot.owner, ids, slot.warm.relay.name)
         breaker = Breaker(self.spool, slot.warm.relay, slot.seldom)
         places = Places(self.spool, slot.owner, slot.warm, slot.limit)
         batch = self._batch(slot, taken, breaker)
@@ -62,15 +62,15 @@ class Delivery:
 
     def refuse(self, slot: Slot, mail_id: str, reason: str, detail: str) -> None:
         """A mail that is in the spool becomes a dead letter before anybody tries to send it. Raises `SpoolError`."""
-        taken = self.spool.take(slot.owner, [mail_id])
+        taken = self.spool.take(slot.owner, [mail_id], slot.warm.relay.name)
         if taken.ring:
             self.spool.release(taken.ring, died=False)  # the lock is somebody else's to take
         if taken.records:
-            settling = Settling(self.spool, slot.owner, self.observers)
+            settling = Settling(self.spool, slot.owner, slot.warm.relay.name, self.observers)
             settling.add(Attempt(mail_id, slot.warm.relay.name, Failed(reason, detail)))
             settling.write(end=True)
 
     def _batch(self, slot: Slot, taken: Taken, breaker: Breaker) -> Batch:
         compose = Compose(self.spool, self.sender, self.limits)
-        settling = Settling(self.spool, slot.owner, self.observers)
+        settling = Settling(self.spool, slot.owner, slot.warm.relay.name, self.observers)
         return Batch(taken, compose, self.policy, settling, breaker, slot.warm, self.stop)

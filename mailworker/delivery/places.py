@@ -41,6 +41,7 @@ class Places:
         self._spool = spool
         self._owner = owner
         self._warm = warm
+        self._relay = warm.relay.name
         self._limit = limit
         self.waiting = False
         """For a place: then nothing is late."""
@@ -64,7 +65,7 @@ class Places:
         while more():
             connection = self._try() if self._is_free() else None
             if connection is not None:
-                self._limit.bears = self._spool.connected(self._owner).bears
+                self._limit.bears = self._spool.connected(self._relay, self._owner).bears
                 return connection
             self.waiting = True
             waited = time.monotonic() - begun
@@ -76,7 +77,7 @@ class Places:
     def _is_free(self) -> bool:
         if not self._limit.bears:
             return True
-        place = self._spool.may_connect(self._owner)
+        place = self._spool.may_connect(self._relay, self._owner)
         self._limit.bears = place.bears
         return place.free
 
@@ -94,7 +95,7 @@ class Places:
         wordless = not crowded(error.phase, error.code, error.text)
         if error.configuration or (wordless and not perhaps_crowded(error)):
             return False
-        place = self._spool.relay_full(self._owner, wordless)
+        place = self._spool.relay_full(self._relay, self._owner, wordless)
         self._limit.bears = place.bears
         return place.free
 
@@ -106,6 +107,6 @@ class Places:
         self._limit.bears = bears
         self._warm.drop()
         try:
-            self._spool.disconnected(self._owner)
+            self._spool.disconnected(self._relay, self._owner)
         except SpoolError:
             logger.info("Redis does not answer; it takes this connection for open until the next one")

@@ -33,9 +33,10 @@ TELLS: Final = 60.0
 class Settling:
     """Written are outcomes in the order in which they were added."""
 
-    def __init__(self, spool: Spool, owner: str, observers: Sequence[Observer]) -> None:
+    def __init__(self, spool: Spool, owner: str, relay: str, observers: Sequence[Observer]) -> None:
         self._spool = spool
         self._owner = owner
+        self._relay = relay
         self._observers = observers
         self._unwritten: list[Attempt] = []
         self._untold: list[Attempt] = []
@@ -53,7 +54,7 @@ class Settling:
         Raises `SpoolError`: then nothing is known to be written, and all of it is written again.
         """
         outcomes = [(attempt.id, attempt.outcome) for attempt in self._unwritten]
-        answer = self._spool.settle(self._owner, outcomes, commit, end)
+        answer = self._spool.settle(self._owner, outcomes, commit, end, self._relay)
         self._untold += self._unwritten
         self._unwritten = []
         if end or self._to_be_told_at_once or len(self._untold) >= TOGETHER:

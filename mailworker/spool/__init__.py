@@ -5,10 +5,14 @@ and its place in `due` never disagree.
 """
 
 from .connect import connect
+from .constants import DEFAULT_RELAY
 from .queries import DeadLetter, Queries, Waiting
-from .spool import Accepted, Claim, Look, Place, Record, Refused, Spool, Taken, token_of
+from .records import Abandoned, Accepted, Claim, Look, Place, Record, Refused, Taken, token_of
+from .spool import Spool
 
 __all__ = [
+    "DEFAULT_RELAY",
+    "Abandoned",
     "Accepted",
     "Claim",
     "DeadLetter",

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import redis
 
-from .redis_errors import code, refuses
-from .spool import translated
+from . import format as spool_format
+from .constants import DEFAULT_RELAY, SPOOL_FORMAT
+from .keys import Key, Keys
+from .redis_errors import code, refuses, translated
 
 STATES: Final = ("queued", "leased", "committing", "deferred", "failed", "held")
 TOTALS: Final = ("claimed", "accepted", "sent", "deferred", "failed", "held", "in_doubt")
@@ -53,10 +55,11 @@ class Waiting:
 class Queries:
     """Raises `SpoolError` when Redis does not answer."""
 
-    def __init__(self, client: redis.Redis, queues: Sequence[str], prefix: str) -> None:
+    def __init__(self, client: redis.Redis, queues: Sequence[str], prefix: str, relay: str = DEFAULT_RELAY) -> None:
         self.client: Any = client  # redis-py's types say bytes or str, whatever the client decodes
         self.queues = list(queues)
-        self.prefix = prefix
+        self.keys = Keys(prefix)
+        self.relay = relay
 
     def status(self) -> dict[str, Any]:
         """The lists' lengths (None where the key is no list), with which code Redis refuses writes, mails by state,
@@ -64,10 +67,11 @@ class Queries:
         of for ten seconds; `heard_seconds` is when, None where nobody can tell; `stands_seconds` is how long no mail
         moved although some wait."""
         try:
-            counts = self._hash("counts")
-            relay = self._hash("relay")
+            self._check_format(may_be_older=True)
+            counts = self._hash(Key.COUNTS)
+            relay = self._hash(Key.RELAY, self.relay)
             bears = self._limit()
-            pools = self._hash("pools")
+            pools = self._hash(Key.POOLS)
             waiting = {queue: self._length(queue) for queue in self.queues}
             refuses = self._refuses()
             heard, now = self._heard()
@@ -96,6 +100,16 @@ class Queries:
             "stands_seconds": _age(heard.get(" moved"), now),
         }
 
+    def _check_format(self, may_be_older: bool = False) -> None:
+        """Raises `WrongFormat`. A user of Redis that may not look is not held up."""
+        try:
+            found = int(self.client.get(self.keys(Key.FORMAT)) or 0)
+            spool_format.refuse(found)
+            if found < SPOOL_FORMAT and not may_be_older and self.client.exists(self.keys(Key.COUNTS)):
+                spool_format.refuse_older()
+        except redis.exceptions.NoPermissionError:
+            return
+
     def _length(self, queue: str) -> int | None:
         """None where the key holds something else than a list."""
         try:
@@ -117,7 +131,7 @@ class Queries:
         if found == "OOM" or not (found or "min_slaves_good_slaves" in info):
             return found
         try:
-            self.client.delete(self.prefix + "nothing")
+            self.client.delete(self.keys(Key.NOTHING))
         except redis.exceptions.NoPermissionError:
             return found
         except redis.ResponseError as error:
@@ -129,7 +143,7 @@ class Queries:
     def _limit(self) -> int:
         """Connections that the relay bears; 0 where no limit is known, or this user of Redis may not see it."""
         try:
-            return int(self._hash("limit").get("connections", 0))
+            return int(self._hash(Key.LIMIT, self.relay).get("connections", 0))
         except redis.exceptions.NoPermissionError:
             return 0
 
@@ -138,7 +152,7 @@ class Queries:
         nothing and 0: an older list of users is no reason to show no status."""
         try:
             seconds, micros = self.client.time()
-            return self._hash("heard"), seconds * 1000 + micros / 1000
+            return self._hash(Key.HEARD), seconds * 1000 + micros / 1000
         except redis.exceptions.NoPermissionError:
             return {}, 0
 
@@ -146,8 +160,9 @@ class Queries:
         """All, oldest first, or these; read in pages as they are asked for. One that is retried or dropped meanwhile is
         left out. Without `payloads` their `raw` is empty, which is much less to read."""
         try:
+            self._check_format()
             if ids is None:
-                ids = [mail_id.decode() for mail_id in self.client.zrange(self.prefix + "dead", 0, -1)]
+                ids = [mail_id.decode() for mail_id in self.client.zrange(self.keys(Key.DEAD), 0, -1)]
             for begin in range(0, len(ids), PAGE):
                 yield from self._page(ids[begin : begin + PAGE], payloads)
         except redis.RedisError as error:
@@ -156,7 +171,7 @@ class Queries:
     def _page(self, ids: Sequence[str], payloads: bool) -> Iterator[DeadLetter]:
         pipeline = self.client.pipeline(transaction=False)
         for mail_id in ids:
-            pipeline.hmget(f"{self.prefix}mail:{mail_id}", *_BRIEF)
+            pipeline.hmget(self.keys(Key.MAIL, mail_id), *_BRIEF)
         for mail_id, values in zip(ids, pipeline.execute(), strict=True):
             record = {name: value for name, value in zip(_BRIEF, values, strict=True) if value is not None}
             if record.get(b"state") in _DEAD:
@@ -167,6 +182,7 @@ class Queries:
     def dead_letter(self, mail_id: str) -> DeadLetter | None:
         """None where there is no such mail, or it is not dead."""
         try:
+            self._check_format()
             record = self._record(mail_id)
         except redis.RedisError as error:
             raise translated(error) from error
@@ -175,8 +191,9 @@ class Queries:
     def waiting(self, dead: bool) -> list[tuple[int, str, Waiting]]:
         """(sequence, id, mail) of what is queued, deferred and, if asked, dead: oldest first."""
         try:
-            ids = self.client.zrange(self.prefix + "due", 0, -1)
-            ids += self.client.zrange(self.prefix + "dead", 0, -1) if dead else []
+            self._check_format()
+            ids = self.client.zrange(self.keys(Key.DUE), 0, -1)
+            ids += self.client.zrange(self.keys(Key.DEAD), 0, -1) if dead else []
             mails = [(mail_id.decode(), self._record(mail_id.decode())) for mail_id in ids]
         except redis.RedisError as error:
             raise translated(error) from error
@@ -194,12 +211,13 @@ class Queries:
     def doubts(self) -> list[tuple[str, int, str]]:
         """(id, when in ms, state by now or `sent`) of the mails that a relay may have twice, oldest first."""
         try:
-            found = self.client.zrange(self.prefix + "doubts", 0, -1, withscores=True)
+            self._check_format()
+            found = self.client.zrange(self.keys(Key.DOUBTS), 0, -1, withscores=True)
             return [
                 (
                     mail_id.decode(),
                     int(at),
-                    (self.client.hget(f"{self.prefix}mail:{mail_id.decode()}", "state") or b"sent").decode(),
+                    (self.client.hget(self.keys(Key.MAIL, mail_id.decode()), "state") or b"sent").decode(),
                 )
                 for mail_id, at in found
             ]
@@ -209,21 +227,21 @@ class Queries:
     def beats(self) -> dict[str, str]:
         """Each owner's pulse: it changes while its worker is alive."""
         try:
-            return self._hash("owners")
+            return self._hash(Key.OWNERS)
         except redis.RedisError as error:
             raise translated(error) from error
 
     def _record(self, mail_id: str) -> dict[bytes, bytes]:
         """The record with its payload, wherever that lies."""
-        record: dict[bytes, bytes] = self.client.hgetall(f"{self.prefix}mail:{mail_id}")
+        record: dict[bytes, bytes] = self.client.hgetall(self.keys(Key.MAIL, mail_id))
         if b"size" in record:
-            record[b"payload"] = self.client.lindex(f"{self.prefix}payload:{mail_id}", 0) or b""
+            record[b"payload"] = self.client.lindex(self.keys(Key.PAYLOAD, mail_id), 0) or b""
         return record
 
-    def _hash(self, name: str) -> dict[str, str]:
+    def _hash(self, key: Key, of: str = "") -> dict[str, str]:
         return {
             key.decode(): value.decode("utf-8", "replace")
-            for key, value in self.client.hgetall(self.prefix + name).items()
+            for key, value in self.client.hgetall(self.keys(key, of)).items()
         }
 
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 import redis
 from redis import exceptions
 
+from ..errors import SpoolError
+
 _CLASSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (exceptions.OutOfMemoryError, "OOM"),
     (exceptions.ReadOnlyError, "READONLY"),
@@ -70,6 +72,10 @@ def code(error: BaseException) -> str:
             return name
     found = _CODE.search(_text(seen))
     return found[1] if found else ""
+
+
+def translated(error: redis.RedisError) -> SpoolError:
+    return SpoolError(f"Redis: {words(error)}")
 
 
 def is_full(error: BaseException) -> bool:

@@ -177,7 +177,7 @@ def test_an_application_cannot_list_mails_or_touch_the_legacy_list(guarded: Guar
         ("LINDEX", "mailworker:payload:secret", "0"),
         ("RPOP", "queue:email"),
         ("LRANGE", "queue:email", "0", "-1"),
-        ("HGETALL", "mailworker:relay"),
+        ("HGETALL", "mailworker:relay:default"),
         ("CONFIG", "GET", "*"),
         ("FLUSHALL",),
     ):  # fmt: skip
@@ -220,7 +220,7 @@ def _workers_of(port: int) -> str:
 
 
 def test_the_worker_may_run_every_command_of_the_scripts() -> None:
-    scripts = "\n".join(path.read_text() for path in (ROOT / "mailworker" / "spool" / "lua").glob("*.lua"))
+    scripts = "\n".join(path.read_text() for path in (ROOT / "mailworker" / "spool" / "lua").rglob("*.lua"))
     calls = re.findall(r"redis\.call\('(\w+)'(?:, '(USAGE)')?", scripts)
     wanted = {"|".join(filter(None, call)) for call in calls}
     granted = next(line for line in ACL.splitlines() if line.startswith("user worker "))

@@ -71,7 +71,7 @@ def test_a_clock_that_was_set_back_does_not_revive_a_dead_worker(spool: Spool, w
 
 def test_a_relay_that_refuses_the_login_is_named_with_the_setting(spool: Spool, workers: Workers) -> None:
     spool.beat("w:1:2:abc", 5, ())
-    spool.relay_failed(LOGIN_REFUSED, True, "mail.example.com:587")
+    spool.relay_failed("default", LOGIN_REFUSED, True, "mail.example.com:587")
     result = workers.run("mailworker", "status")
     first = result.stdout.splitlines()[0]
     assert result.returncode == 1
@@ -82,7 +82,7 @@ def test_a_relay_that_refuses_the_login_is_named_with_the_setting(spool: Spool, 
 def test_a_relay_that_is_away_is_something_that_passes(spool: Spool, workers: Workers) -> None:
     spool.beat("w:1:2:abc", 5, ())
     for _ in range(3):
-        spool.relay_failed("connect: Connection refused", False, "mail.example.com:25")
+        spool.relay_failed("default", "connect: Connection refused", False, "mail.example.com:25")
     assert code(workers, "status") == 75
 
 
@@ -176,7 +176,7 @@ def test_retry_now_makes_due_what_waits_and_has_the_relay_probed(spool: Spool, w
     spool.accept("asked", b"{}", delay=3600)
     tries = spool.client.hget(f"mailworker:mail:{ids[0]}", "tries")
     for _ in range(4):
-        spool.relay_failed(LOGIN_REFUSED, True)
+        spool.relay_failed("default", LOGIN_REFUSED, True)
     assert not spool.look("t").ring
     result = workers.run("mailworker", "retry-now")
     assert result.stdout == "2100 mails are due now; the relay is tried at once\n"
@@ -199,23 +199,24 @@ def test_retry_now_of_some_ids_leaves_the_others_and_says_which_are_unknown(spoo
 def test_a_start_probes_at_once_and_a_pulse_that_goes_on_does_not(spool: Spool) -> None:
     spool.beat("old:1:2:abc", 5, ())
     for _ in range(3):
-        spool.client.hset("mailworker:relay", "open_until", 0)
-        spool.relay_failed(LOGIN_REFUSED, True)
+        spool.client.hset("mailworker:relay:default", "open_until", 0)
+        spool.relay_failed("default", LOGIN_REFUSED, True)
     spool.beat("old:1:2:abc", 5, ())
     assert not spool.look("t").ring
     spool.client.lpush(QUEUE, "x")
     spool.beat("new:1:3:abc", 5, ())
     assert spool.look("t").ring
-    assert spool.relay_failed(LOGIN_REFUSED, True) == (True, 15, True)  # the intervals begin anew; it is told again
-    assert spool.relay_failed(LOGIN_REFUSED, True)[2] is False  # by the one that probed
+    # The intervals begin anew; it is told again.
+    assert spool.relay_failed("default", LOGIN_REFUSED, True) == (True, 15, True)
+    assert spool.relay_failed("default", LOGIN_REFUSED, True)[2] is False  # by the one that probed
 
 
 def test_mail_goes_soon_after_a_restart_with_the_right_relay(
     workers: Workers, redis_server: RedisServer, inbox: Inbox, spool: Spool
 ) -> None:
     for _ in range(6):
-        spool.client.hset("mailworker:relay", "open_until", 0)
-        spool.relay_failed(LOGIN_REFUSED, True)
+        spool.client.hset("mailworker:relay:default", "open_until", 0)
+        spool.relay_failed("default", LOGIN_REFUSED, True)
     queries = Queries(redis_server.client(), [QUEUE], "mailworker:")
     assert queries.status()["relay"]["probe_seconds"] > 200
     workers.environment |= settings_for(redis_server.url, inbox.url)
@@ -244,7 +245,7 @@ def test_a_worker_that_nobody_told_who_sends_warns(workers: Workers) -> None:
 
 
 def test_records_that_nobody_of_us_wrote_are_no_traceback(spool: Spool, workers: Workers) -> None:
-    spool.client.hset("mailworker:relay", mapping={"open_until": "junk", "text": "a"})
+    spool.client.hset("mailworker:relay:default", mapping={"open_until": "junk", "text": "a"})
     result = workers.run("mailworker", "status")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
@@ -258,7 +259,7 @@ def test_a_database_that_is_not_there_is_a_setting(workers: Workers) -> None:
 
 
 def test_words_of_a_relay_cannot_steer_the_terminal(spool: Spool, workers: Workers) -> None:
-    spool.relay_failed("AUTH: 535 \x1b]0;title\x07\r\nMail flows \u202e", True, "mail.example.com:25")
+    spool.relay_failed("default", "AUTH: 535 \x1b]0;title\x07\r\nMail flows \u202e", True, "mail.example.com:25")
     output = workers.run("mailworker", "status").stdout
     assert "\x1b" not in output
     assert "\u202e" not in output
@@ -285,7 +286,7 @@ def test_a_user_of_redis_with_the_rights_of_before_sees_all_but_the_times(
     client = redis_server.client()
     client.acl_setuser(
         "viewer", enabled=True, passwords=["+p"], commands=["+llen", "+hgetall", "+ping", "+select"],
-        keys=["queue:email", "mailworker:counts", "mailworker:relay", "mailworker:pools"],
+        keys=["queue:email", "mailworker:counts", "mailworker:relay:default", "mailworker:pools"],
     )  # fmt: skip
     try:
         workers.environment["MAILWORKER_REDIS_URL"] = f"redis://viewer:p@127.0.0.1:{redis_server.port}/0"

@@ -167,7 +167,7 @@ def test_a_limit_is_a_limit_also_after_the_breaker_was_open(redis_server: RedisS
         ids = ours.claim()
         ours.deliver(ids[:2], child=0)
         ours.deliver(ids[2:], child=1)
-        ours.spool.relay_failed("AUTH: 535", configuration=True)
+        ours.spool.relay_failed("default", "AUTH: 535", configuration=True)
         ours.spool.hasten()
         ours.push(("probe",), ("further",))
         ours.deliver(ours.claim(), child=0)  # over its warm connection
@@ -203,27 +203,27 @@ def test_one_connection_more_is_tried_after_a_while(redis_server: RedisServer) -
     most = 1
     with SmtpServer(limited(lambda: most, REFUSALS[0])) as relay, site(redis_server, relay, 3) as ours:
         ours.spool.client.hset("mailworker:owners", mapping={f"w/{number}": 1 for number in range(3)})
-        ours.spool.connected("w/0")
-        assert ours.spool.relay_full("w/1", wordless=False).bears == 1
-        assert not ours.spool.may_connect("w/1").free
-        ours.spool.client.hset("mailworker:limit", "try_at", 0)
-        assert ours.spool.may_connect("w/1").free
-        assert not ours.spool.may_connect("w/2").free  # one at a time
-        assert ours.spool.connected("w/1").bears == 2
-        ours.spool.client.hset("mailworker:limit", "try_at", 0)
-        assert ours.spool.may_connect("w/2").free
-        assert ours.spool.connected("w/2").bears == 0  # as many as children: no limit any more
+        ours.spool.connected("default", "w/0")
+        assert ours.spool.relay_full("default", "w/1", wordless=False).bears == 1
+        assert not ours.spool.may_connect("default", "w/1").free
+        ours.spool.client.hset("mailworker:limit:default", "try_at", 0)
+        assert ours.spool.may_connect("default", "w/1").free
+        assert not ours.spool.may_connect("default", "w/2").free  # one at a time
+        assert ours.spool.connected("default", "w/1").bears == 2
+        ours.spool.client.hset("mailworker:limit:default", "try_at", 0)
+        assert ours.spool.may_connect("default", "w/2").free
+        assert ours.spool.connected("default", "w/2").bears == 0  # as many as children: no limit any more
 
 
 def test_the_place_of_a_dead_owner_is_free(redis_server: RedisServer) -> None:
     spool = Spool(connect(redis_server.url), [QUEUE])
     spool.beat("w", 5, [])
     spool.client.hset("mailworker:owners", mapping={f"w/{number}": 1 for number in range(3)})
-    spool.connected("w/0")
-    assert spool.relay_full("w/1", wordless=False).bears == 1
-    assert not spool.may_connect("w/1").free
+    spool.connected("default", "w/0")
+    assert spool.relay_full("default", "w/1", wordless=False).bears == 1
+    assert not spool.may_connect("default", "w/1").free
     spool.release("w/0", died=True)
-    assert spool.may_connect("w/1").free
+    assert spool.may_connect("default", "w/1").free
 
 
 def test_a_bug_in_a_batch_keeps_nobody_s_place(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,21 +231,21 @@ def test_a_bug_in_a_batch_keeps_nobody_s_place(redis_server: RedisServer, monkey
         raise RuntimeError
 
     with SmtpServer() as relay, site(redis_server, relay, 3) as ours:
-        ours.spool.client.hset("mailworker:limit", mapping={"connections": 1, "interval": 1, "try_at": 0})
+        ours.spool.client.hset("mailworker:limit:default", mapping={"connections": 1, "interval": 1, "try_at": 0})
         ours.push(("m",))
         monkeypatch.setattr(sending.session, "send", bug)
         with pytest.raises(RuntimeError):
             ours.deliver(ours.claim())
-        assert ours.spool.client.zcard("mailworker:places") == 0
+        assert ours.spool.client.zcard("mailworker:places:default") == 0
 
 
 def test_failures_between_which_mail_went_through_open_no_breaker(redis_server: RedisServer) -> None:
     spool = Spool(connect(redis_server.url), [QUEUE])
     for number in range(9):
-        assert not spool.relay_failed("connect: refused", configuration=False)[0]
+        assert not spool.relay_failed("default", "connect: refused", configuration=False)[0]
         spool.client.hincrby("mailworker:counts", "total:sent", number % 2)
     for _ in range(3):
-        is_open, _, _ = spool.relay_failed("connect: refused", configuration=False)
+        is_open, _, _ = spool.relay_failed("default", "connect: refused", configuration=False)
     assert is_open
 
 
@@ -550,7 +550,7 @@ def test_a_relay_that_greets_late_and_bears_few_connections_gets_all_mail(
 
     with SmtpServer({"greeting": pause}) as relay, site(redis_server, relay, 3) as ours:
         limit = {"connections": 2, "interval": 120_000, "try_at": int(time.time() * 1000) + 120_000}
-        ours.spool.client.hset("mailworker:limit", mapping=limit)
+        ours.spool.client.hset("mailworker:limit:default", mapping=limit)
         ours.push(*[(f"m{number}",) for number in range(40)])
         ours.run(10)
         assert len(set(subjects(relay))) == len(relay.mails) == 40

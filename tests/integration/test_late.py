@@ -11,13 +11,14 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import redis
 
 from mailworker.errors import SpoolError
 from mailworker.outcome import Deferred, Failed, Sent
-from mailworker.spool import Spool, connect, token_of
+from mailworker.spool import Spool, connect, scripts, token_of
 from tests.conftest import RedisServer
 
 QUEUE = "queue:email"
@@ -94,8 +95,10 @@ def near(client: redis.Redis) -> Spool:
 @pytest.fixture
 def spool(holder: Holder, near: Spool) -> Spool:
     """Its scripts are loaded, so that each is one request."""
-    for name in near._scripts:
-        near.client.script_load(near._scripts[name][0])
+    for script in near.runner.scripts.values():
+        near.client.script_load(script.text)
+    near.beat("w:0", 1, [])  # the spool is there: nothing is migrated
+    near.release("w:0", died=False)
     return Spool(connect(f"redis://127.0.0.1:{holder.port}/0"), [QUEUE], batch=10)
 
 
@@ -173,13 +176,13 @@ def _wake(spool: Spool, near: Spool) -> None:
 
 
 def _up(spool: Spool, near: Spool) -> None:
-    spool.relay_works()
-    near.relay_failed("bad password", configuration=True)
+    spool.relay_works("default")
+    near.relay_failed("default", "bad password", configuration=True)
 
 
 def _down(spool: Spool, near: Spool) -> None:
-    spool.relay_failed("bad password", configuration=True)
-    near.relay_works()
+    spool.relay_failed("default", "bad password", configuration=True)
+    near.relay_works("default")
 
 
 def _dead(near: Spool) -> None:
@@ -216,35 +219,58 @@ def _hasten(spool: Spool, near: Spool) -> None:
     near.settle(B, [("m", Deferred(60, 450, "RCPT", "later"))], end=True)
 
 
-def _place(spool: Spool, near: Spool) -> None:
-    spool.connected(A)
-    near.disconnected(A)
+def _connected(spool: Spool, near: Spool) -> None:
+    spool.connected("default", A)
+    near.disconnected("default", A)
+
+
+def _disconnected(spool: Spool, near: Spool) -> None:
+    spool.disconnected("default", A)
+    near.connected("default", A)
+
+
+def _may_connect(spool: Spool, near: Spool) -> None:
+    spool.may_connect("default", A)
+    near.disconnected("default", A)
+
+
+def _full(spool: Spool, near: Spool) -> None:
+    near.beat("w:1", 5, [])
+    near.connected("default", "w:1")
+    spool.relay_full("default", A, wordless=False)
+    near.relay_failed("default", "bad password", configuration=True)
+
+
+def _migrate(spool: Spool, near: Spool) -> None:
+    near.client.delete("mailworker:format")
+    spool.wake([])
+    near.client.set("mailworker:format", 3)
 
 
 def _refused(spool: Spool, near: Spool) -> None:
-    spool.refused("m", "550 no", 3, "550 no", "relay:25")
-    near.relay_works()
+    spool.refused("default", "m", "550 no", 3, "550 no", "relay:25")
+    near.relay_works("default")
 
 
 WALKS = {
-    "accept": _accept, "take": _take, "settle": _settle, "claim": _claim, "unlock": _unlock, "look": _look,
-    "release": _release, "beat": _beat, "wake": _wake,
-    "up": _up, "down": _down, "retry": _retry, "drop": _drop, "giveback": _give_back,
-    "hasten": _hasten, "place": _place, "refused": _refused,
+    scripts.Accept: _accept, scripts.Beat: _beat, scripts.Claim: _claim, scripts.Connected: _connected,
+    scripts.Disconnected: _disconnected, scripts.Drop: _drop, scripts.GiveBack: _give_back, scripts.Hasten: _hasten,
+    scripts.Look: _look, scripts.MayConnect: _may_connect, scripts.Migrate: _migrate, scripts.Refused: _refused,
+    scripts.RelayFailed: _down, scripts.RelayFull: _full, scripts.RelayWorks: _up, scripts.Release: _release,
+    scripts.Retry: _retry, scripts.Settle: _settle, scripts.Take: _take, scripts.Unlock: _unlock, scripts.Wake: _wake,
 }  # fmt: skip
 
 
-def test_every_script_has_its_walk(near: Spool) -> None:
-    assert set(near._scripts) - {"calloff"} == set(WALKS) - {"up", "down"} | {"relay"}
+def test_every_script_has_its_walk() -> None:
+    assert set(scripts.ALL) - {scripts.CallOff} == set(WALKS)
 
 
-@pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("script", WALKS, ids=scripts.name_of)
 def test_a_script_that_arrives_after_its_caller_went_on_does_nothing(
-    name: str, spool: Spool, near: Spool, holder: Holder
+    script: Any, spool: Spool, near: Spool, holder: Holder
 ) -> None:
-    script = "relay" if name in ("up", "down") else name
-    holder.hold(near._scripts[script][1])
-    WALKS[name](spool, near)
+    holder.hold(near.runner.scripts[script].digest)
+    WALKS[script](spool, near)
     before = everything(near.client)
     assert holder.held
     answers = holder.deliver()
@@ -257,7 +283,7 @@ def test_what_was_given_up_is_called_off_before_anything_else_is_done(
 ) -> None:
     near.accept("first", b"{}")
     near.accept("second", b"{}")
-    holder.hold(near._scripts["take"][1], 2)
+    holder.hold(near.runner.scripts[scripts.Take].digest, 2)
     with pytest.raises(SpoolError):
         spool.take(A, ["first"])
     assert [record.id for record in spool.take(A, ["second"]).records] == ["second"]
@@ -322,7 +348,7 @@ def test_a_ring_that_nobody_answers_ends_within_five_seconds(near: Spool) -> Non
 
 def _probe(near: Spool) -> str:
     """The breaker is open and a probe is due: the mail that the bridge sends."""
-    near.client.hset("mailworker:relay", mapping={"failures": 3, "open_until": 1, "interval": 15000})
+    near.client.hset("mailworker:relay:default", mapping={"failures": 3, "open_until": 1, "interval": 15000})
     return near.claim(B, "", 10).together[0]
 
 
@@ -357,8 +383,8 @@ def test_what_never_left_need_not_be_called_off_and_much_that_did_is_in_parts(ne
     for _ in range(3):
         with pytest.raises(SpoolError):
             nobody.accept("m", b"{}")
-    assert nobody._lost == {}
-    near._lost = {b"%d" % number: None for number in range(2_500)}
+    assert nobody.runner._lost == {}
+    near.runner._lost = {b"%d" % number: None for number in range(2_500)}
     near.accept("m", b"{}")
-    assert near._lost == {}
+    assert near.runner._lost == {}
     assert near.client.zcard("mailworker:late") == 2_500

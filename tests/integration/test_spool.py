@@ -315,19 +315,19 @@ def test_the_age_of_a_mail_with_a_date_of_its_own_begins_there(spool: Spool) -> 
 def test_a_child_is_told_why_it_got_nothing(spool: Spool) -> None:
     ids = claim(spool, b"x")
     assert not spool.take("w/1.0", ["unknown"]).closed
-    spool.relay_failed("535 no", True)
+    spool.relay_failed("default", "535 no", True)
     assert spool.take("w/1.0", ids).closed
 
 
 class TestTheBreaker:
     def test_opens_after_three_failures_in_a_row_and_closes_at_a_success(self, spool: Spool) -> None:
-        assert [spool.relay_failed("refused", False)[0] for _ in range(3)] == [False, False, True]
-        assert spool.relay_works()
-        assert not spool.relay_works()
-        assert not spool.relay_failed("refused", False)[0]
+        assert [spool.relay_failed("default", "refused", False)[0] for _ in range(3)] == [False, False, True]
+        assert spool.relay_works("default")
+        assert not spool.relay_works("default")
+        assert not spool.relay_failed("default", "refused", False)[0]
 
     def test_opens_at_once_where_only_the_operator_can_mend_it(self, spool: Spool, views: Queries) -> None:
-        assert spool.relay_failed("535 no", True)[0]
+        assert spool.relay_failed("default", "535 no", True)[0]
         assert views.status()["relay"]["needs_operator"]
 
     def test_while_it_is_open_nothing_is_claimed_nor_taken_and_no_attempt_counts(
@@ -335,7 +335,7 @@ class TestTheBreaker:
     ) -> None:
         ids = claim(spool, b"x")
         spool.client.lpush(QUEUE, b"y")
-        spool.relay_failed("535 no", True)
+        spool.relay_failed("default", "535 no", True)
         assert spool.take("w/1.0", ids).records == []
         assert spool.claim("w/1.0", "", 10).together == []
         look = spool.look("t")
@@ -346,8 +346,8 @@ class TestTheBreaker:
 
     def test_one_mail_probes_when_the_interval_is_over(self, spool: Spool) -> None:
         ids = claim(spool, b"x", b"y", b"z")
-        spool.relay_failed("535 no", True)
-        spool.client.hset("mailworker:relay", "open_until", 1)
+        spool.relay_failed("default", "535 no", True)
+        spool.client.hset("mailworker:relay:default", "open_until", 1)
         for mail_id in ids:
             spool.client.zadd("mailworker:due", {mail_id: 1})
         claimed = spool.claim("w/1.0", "", 10)
@@ -358,8 +358,8 @@ class TestTheBreaker:
     def test_each_failed_probe_doubles_the_interval_to_five_minutes(self, spool: Spool) -> None:
         intervals = []
         for _ in range(7):
-            intervals.append(spool.relay_failed("535 no", True)[1])
-            spool.client.hset("mailworker:relay", "open_until", 1)
+            intervals.append(spool.relay_failed("default", "535 no", True)[1])
+            spool.client.hset("mailworker:relay:default", "open_until", 1)
         assert intervals == [15, 30, 60, 120, 240, 300, 300]
 
 
@@ -372,7 +372,7 @@ class TestAFullRedis:
     def test_claims_go_on_with_few_at_a_time(self, spool: Spool) -> None:
         """Each record costs more than its entry freed, and sending it frees both."""
         spool.client.lpush(QUEUE, *[b"x"] * 300)
-        spool.batch = 500
+        spool = Spool(spool.client, [QUEUE], batch=500)
         self.full(spool.client)
         assert spool.look("token").ring
         claimed = spool.claim("w/1.0", "token", 1000)

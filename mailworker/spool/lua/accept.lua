@@ -1,46 +1,55 @@
--- ARGV: id, payload, wait in ms (0: now), ring patience in ms, '1' if the caller chose the id, batch, this mail's
--- token, the same where the call is repeated.
--- Returns {its id where the mail is new or else '', 1 if the caller shall ring, what became of the first one}.
--- It reads no field: the application's user has no right to.
-local id, wait = ARGV[1], tonumber(ARGV[3])
-local day = '@PREFIX@day:' .. id
-local known = redis.call('EXISTS', mail_key(id), day)
-if known > 0 and redis.call('EXISTS', mail_key(id)) == 1 then
-  local dead = redis.call('HEXISTS', mail_key(id), 'ended') == 1
-  if ARGV[5] ~= '1' or not dead or redis.call('EXISTS', day) == 1 then
-    local waits = redis.call('HEXISTS', mail_key(id), 'sequence') == 1
-    if ARGV[5] ~= '1' or redis.call('GET', day) == ARGV[7] then
-      -- The answer to this very call was lost, and its doorbell was not rung.
-      return {id, waits and not dead and redis.call('ZSCORE', RUNG, id) and 1 or 0, ''}
-    end
-    return {'', 0, dead and 'is a dead letter' or waits and 'waits' or 'was sent'}
+-- It reads no field of a record: the application's user has no right to.
+
+-- How long an id that the caller chose is known, so that it accepts no second mail. In a flood any other one is, too:
+-- the bridge may ring for it at once, and nothing is left of it once it is sent, but a caller whose answer was lost
+-- asks again within this time. In seconds.
+local CHOSEN_KNOWN, OTHER_KNOWN = 86400, 60
+
+local mail, day = MAIL .. id, DAY .. id
+
+local function refuse(first) return {'', 0, first} end
+
+-- This id is known. Returns the answer, or nil where it is a dead letter's of another day.
+local function known_already()
+  local asked_again = redis.call('GET', day) == token
+  if redis.call('EXISTS', mail) == 0 then
+    -- The answer to this very call was lost, and the mail was sent meanwhile.
+    if asked_again then return {id, 0, ''} end
+    return chosen and refuse('was taken out') or nil
   end
+  local dead = redis.call('HEXISTS', mail, 'ended') == 1
+  if chosen and dead and redis.call('EXISTS', day) == 0 then return nil end
+  local waits = redis.call('HEXISTS', mail, 'sequence') == 1
+  if not chosen or asked_again then
+    -- The answer to this very call was lost, and its doorbell was not rung.
+    return {id, waits and not dead and redis.call('ZSCORE', RUNG, id) and 1 or 0, ''}
+  end
+  return refuse(dead and 'is a dead letter' or waits and 'waits' or 'was sent')
+end
+
+if redis.call('EXISTS', mail, day) > 0 then
+  local answer = known_already()
+  if answer then return answer end
   -- A dead letter of another day keeps its name, and swallows nobody.
-  id = id .. '~' .. redis.sha1hex(call .. id):sub(1, 12)
-elseif known > 0 then
-  -- The answer to this very call was lost, and the mail was sent meanwhile.
-  if redis.call('GET', day) == ARGV[7] then return {id, 0, ''} end
-  if ARGV[5] == '1' then return {'', 0, 'was taken out'} end
+  if redis.call('EXISTS', mail) == 1 then
+    id = id .. '~' .. redis.sha1hex(call .. id):sub(1, 12)
+    mail = MAIL .. id
+  end
 end
-if ARGV[5] == '1' then redis.call('SET', day, ARGV[7], 'EX', 86400) end
-local state = wait > 0 and 'deferred' or 'queued'
-local field, value = store(id, ARGV[2])
-redis.call('HSET', mail_key(id), 'state', state, field, value, 'at', now, 'source', '',
-  'sequence', redis.call('INCR', SEQUENCE))
-if ARGV[5] == '1' then redis.call('HSET', mail_key(id), 'keyed', 1) end
-if wait > 0 then redis.call('HSET', mail_key(id), 'since', now + wait) end
-count(state, 1)
-count('total:accepted', 1)
+if chosen then redis.call('SET', day, token, 'EX', CHOSEN_KNOWN) end
+
 -- A doorbell each for a flood would only fill the broker: then the bridge rings for many at once.
-local rings = wait == 0 and rung() < children() * tonumber(ARGV[6])
-local patience = now + tonumber(ARGV[4])
-redis.call('ZADD', DUE, rings and patience or now + wait, id)
+local rings = wait_ms == 0 and rung() < children() * BATCH
+local field, value = store(id, payload)
+become(id, nil, wait_ms > 0 and 'deferred' or 'queued', now + (rings and PRODUCER_MS or wait_ms),
+  field, value, 'at', now, 'source', '', 'sequence', redis.call('INCR', SEQUENCE))
+count('total:accepted', 1)
+if chosen then redis.call('HSET', mail, 'keyed', 1) end
+if wait_ms > 0 then redis.call('HSET', mail, 'since', now + wait_ms) end
 if rings then
-  redis.call('ZADD', RUNG, patience, id)
-elseif ARGV[5] ~= '1' then
-  -- The bridge may ring for it at once, and nothing is left of it once it is sent: a caller whose answer was lost asks
-  -- again within this time.
-  redis.call('SET', day, ARGV[7], 'EX', 60)
+  redis.call('ZADD', RUNG, now + PRODUCER_MS, id)
+elseif not chosen then
+  redis.call('SET', day, token, 'EX', OTHER_KNOWN)
 end
-write_counts()
+write_changes()
 return {id, rings and 1 or 0, ''}

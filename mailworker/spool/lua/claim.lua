@@ -1,131 +1,151 @@
--- KEYS: legacy lists. ARGV: bridge's owner, lock's token or '', most mails, most octets, ring patience in ms,
--- 20 random hex digits, batch, in-doubt policy, '1' to go on in a full Redis: without it the first write is refused.
--- Returns {ids to ring, ids to ring each alone, pool children, 1 if the lock is ours, 1 if the one id is the bridge's
--- to deliver and the lock is given back, what is to be told}.
-local owner, token, most, most_octets = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local patience, random, batch, policy = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]), ARGV[8]
+-- Read from the end: the steps are named there.
+
 local size = pool_size()
+local together, alone, claimed = {}, {}, {}
 
-local locked_by = redis.call('GET', BRIDGE_LOCK)
-if token ~= '' and locked_by ~= token and locked_by ~= owner then return {{}, {}, size, 0, 0, {}} end
-if ARGV[9] == '1' then run_when_full() end
-redis.call('SET', BRIDGE_LOCK, owner, 'PX', 10000)
-leave(owner, policy)
-local function nothing()
-  write_counts()
-  return {{}, {}, size, 1, 0, told}
-end
-if relay_closed_for() > 0 then return nothing() end
--- The breaker is half open: one mail finds out.
-local half_open = redis.call('HEXISTS', RELAY, 'open_until') == 1
-if half_open then most = 1 end
-
-redis.call('ZREMRANGEBYSCORE', RUNG, '-inf', now)
-most = math.min(most, size * batch * 2 - rung())
-if most <= 0 then return nothing() end
-
-local ids, alone, scores = {}, {}, {}
-local function ring(id, suspect)
-  local list = suspect and alone or ids
-  list[#list + 1] = id
-  scores[#scores + 1] = now + patience
-  scores[#scores + 1] = id
+-- Somebody will ring for this mail: a suspect goes alone.
+local function hand_out(id, suspect)
+  local ids = suspect and alone or together
+  ids[#ids + 1] = id
+  claimed[#claimed + 1] = id
 end
 
--- First what somebody must look at again: retries, lost doorbells, leases that ended.
-local backlog = false
-for _, queue in ipairs(KEYS) do backlog = backlog or length(queue) > 0 end
-local share = backlog and math.max(1, math.floor(most / 2)) or most
--- Every second probe is from the lists: mails that are refused each for itself must not be the only ones to be tried.
-if half_open and backlog and redis.call('HINCRBY', RELAY, 'probes', 1) % 2 == 0 then share = 0 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, share)) do
-  local record = redis.call('HMGET', mail_key(id), 'state', 'owner', 'suspect')
+local function answer(locked, lone)
+  write_changes()
+  return {together, alone, size, locked and 1 or 0, lone and 1 or 0, abandoned}
+end
+
+local function another_has_the_lock()
+  local holder = lock_holder()
+  return token ~= '' and holder ~= token and holder ~= owner
+end
+
+-- How many mails the relays and the doorbells that are out have room for, and the relay that is to be probed, if any.
+local function room_for_mails()
+  local relay, half_open = relay_to_try()
+  if not relay then return 0 end
+  redis.call('ZREMRANGEBYSCORE', RUNG, '-inf', now)
+  return math.min(half_open and 1 or most, doorbells_left(size)), half_open and relay or nil
+end
+
+-- The part of the room for what is due, where entries wait, too.
+local function share_of_the_due(room, probed)
+  if entries_in(lists) == 0 then return room end
+  if probed and relay_probes_the_lists(probed) then return 0 end
+  return math.max(1, math.floor(room / 2))
+end
+
+-- Is this mail in the hand of somebody who lives?
+local function has_an_owner(id, owner_of_it)
+  return redis.call('HEXISTS', OWNERS, owner_of_it) == 1 and redis.call('SISMEMBER', LEASE .. owner_of_it, id) == 1
+end
+
+-- Retries, lost doorbells, leases that ended.
+local function claim_one_due(id)
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'owner', 'suspect')
   local state = record[1]
-  if state == 'leased' or state == 'committing' then
-    if redis.call('HEXISTS', OWNERS, record[2]) == 1 and redis.call('SISMEMBER', lease_key(record[2]), id) == 1 then
-      redis.call('ZADD', DUE, now + patience, id)
-      state = nil
-    else
-      abandon(id, true, policy)
-      record = redis.call('HMGET', mail_key(id), 'state', 'owner', 'suspect')
-      state = record[1]
-    end
+  if is_in_hand(state) then
+    if has_an_owner(id, record[2]) then return look_again(id, now + DOORBELL_MS) end
+    abandon(id, true)
+    record = redis.call('HMGET', MAIL .. id, 'state', 'owner', 'suspect')
+    state = record[1]
   end
+  if not state then return redis.call('ZREM', DUE, id) end
   if state == 'deferred' then
-    move('deferred', 'queued')
-    redis.call('HSET', mail_key(id), 'state', 'queued')
-    state = 'queued'
+    become(id, state, 'queued', now + DOORBELL_MS)
+  elseif state == 'queued' then
+    look_again(id, now + DOORBELL_MS)
+  else
+    return
   end
-  if state == 'queued' then
-    ring(id, record[3])
-  elseif state == false then
-    redis.call('ZREM', DUE, id)
-  end
+  hand_out(id, record[3])
 end
 
--- Then the legacy lists, oldest entries first, each with a record in the same step.
-local room = most - #ids - #alone
-local octets = 0
-local entries = 0
-for _, queue in ipairs(KEYS) do entries = entries + length(queue) end
-local reserved = math.min(room, entries)
-local sequence = redis.call('INCRBY', SEQUENCE, reserved) - reserved
+local function claim_due(share)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, share)) do claim_one_due(id) end
+end
 
 -- The list's last entry becomes the payload of this mail, and no script sees it: 0.1 ms for a MiB, and not 1.4. Returns
 -- its octets in Redis's memory, which are a little more than its own; nil where there is no entry. Before Redis 7 SORT
 -- walks through the whole list to get there, and LMOVE shows the entry all the same.
-local function move_last(queue, id)
-  local last = redis.call('LLEN', queue) - 1
+local function move_last(list, id)
+  local last = redis.call('LLEN', list) - 1
   if last < 0 then return nil end
   if redis.REDIS_VERSION_NUM then
-    redis.call('SORT', queue, 'BY', 'nosort', 'LIMIT', last, 1, 'STORE', payload_key(id))
-    redis.call('LTRIM', queue, 0, -2)
+    redis.call('SORT', list, 'BY', 'nosort', 'LIMIT', last, 1, 'STORE', PAYLOAD .. id)
+    redis.call('LTRIM', list, 0, -2)
   else
-    redis.call('LMOVE', queue, payload_key(id), 'RIGHT', 'LEFT')
+    redis.call('LMOVE', list, PAYLOAD .. id, 'RIGHT', 'LEFT')
   end
-  return redis.call('MEMORY', 'USAGE', payload_key(id))
+  return redis.call('MEMORY', 'USAGE', PAYLOAD .. id)
 end
 
 -- Takes the list's last entry. Returns the field for its record and its value, or nil where there is no entry.
-local function take_last(queue, id, likely_large)
-  local size = likely_large and move_last(queue, id)
-  if size and size > LARGE then return 'size', size end
-  local payload = redis.call('RPOP', size and payload_key(id) or queue)
+local function take_last(list, id, likely_large)
+  local octets = likely_large and move_last(list, id)
+  if octets and octets > LARGE then return 'size', octets end
+  local payload = redis.call('RPOP', octets and PAYLOAD .. id or list)
   if payload then return store(id, payload) end
 end
 
-local function drain(queue, share)
-  if length(queue) == 0 then return end  -- or it is no list
-  local field, value
-  while share > 0 and room > 0 and octets < most_octets do
-    local id = string.format('%012x', sequence + 1) .. random
-    field, value = take_last(queue, id, field == 'size')  -- large ones come in series
-    if not field then break end
-    sequence = sequence + 1
-    redis.call('HSET', mail_key(id), 'state', 'queued', field, value, 'at', now, 'source', queue)
-    count('queued', 1)
-    count('total:claimed', 1)
-    ring(id)
-    room = room - 1
-    share = share - 1
-    octets = octets + (field == 'size' and value / 4 or #value)
-  end
-end
--- Each list has its share of the room, then whoever has more: a long one does not starve the others.
-for number, queue in ipairs(KEYS) do drain(queue, math.ceil(room / (#KEYS - number + 1))) end
-for _, queue in ipairs(KEYS) do drain(queue, room) end
+-- Entries of the lists, oldest first, each with a record in the same step.
+local function claim_entries(room)
+  local octets = 0
+  local reserved = math.min(room, entries_in(lists))
+  local sequence = redis.call('INCRBY', SEQUENCE, reserved) - reserved
 
-if #scores > 0 then
-  if half_open then redis.call('SET', PROBE, owner, 'PX', 30000) end
-  local all = {}
-  for i = 2, #scores, 2 do all[#all + 1] = scores[i] end
-  for i = 1, #scores, 1000 do redis.call('ZADD', DUE, unpack(scores, i, math.min(i + 999, #scores))) end
-  for i = 1, #scores, 1000 do redis.call('ZADD', RUNG, unpack(scores, i, math.min(i + 999, #scores))) end
-  for i = 1, #all, 1000 do redis.call('SADD', claim_key(owner), unpack(all, i, math.min(i + 999, #all))) end
-  redis.call('HINCRBY', OWNERS, owner, 1)
+  local function drain(list, share)
+    if length(list) == 0 then return end  -- or it is no list
+    local field, value
+    while share > 0 and room > 0 and octets < most_octets do
+      local id = string.format('%012x', sequence + 1) .. random
+      field, value = take_last(list, id, field == 'size')  -- large ones come in series
+      if not field then break end
+      sequence = sequence + 1
+      become(id, nil, 'queued', now + DOORBELL_MS, field, value, 'at', now, 'source', list)
+      count('total:claimed', 1)
+      hand_out(id)
+      room = room - 1
+      share = share - 1
+      octets = octets + (field == 'size' and value / 4 or #value)
+    end
+  end
+
+  -- Each list has its share of the room, then whoever has more: a long one does not starve the others.
+  for number, list in ipairs(lists) do drain(list, math.ceil(room / (#lists - number + 1))) end
+  for _, list in ipairs(lists) do drain(list, room) end
 end
-write_counts()
+
+-- Doorbells for them will be out, and their bridge is missed if it dies.
+local function hand_over(probed)
+  if #claimed == 0 then return end
+  if probed then relay_probe(probed, owner) end
+  local doorbells = {}
+  for _, id in ipairs(claimed) do
+    doorbells[#doorbells + 1] = now + DOORBELL_MS
+    doorbells[#doorbells + 1] = id
+  end
+  write_all('ZADD', RUNG, doorbells)
+  write_all('SADD', CLAIM .. owner, claimed)
+  show_life(owner)
+end
+
 -- One mail on an idle system: the bridge delivers it itself, so the lock is free for the next one.
-local lone = #ids == 1 and #alone == 0 and not work(KEYS, batch)
-if lone then redis.call('DEL', BRIDGE_LOCK) end
-return {ids, alone, size, 1, lone and 1 or 0, told}
+local function is_lone()
+  return #together == 1 and #alone == 0 and not there_is_work(lists)
+end
+
+if another_has_the_lock() then return answer(false) end
+if when_full then run_when_full() end
+lock_keep(owner)
+begin_anew(owner)
+write_changes()
+local room, probed = room_for_mails()
+if room <= 0 then return answer(true) end
+claim_due(share_of_the_due(room, probed))
+claim_entries(room - #claimed)
+hand_over(probed)
+write_changes()
+local lone = is_lone()
+if lone then lock_give_back() end
+return answer(true, lone)

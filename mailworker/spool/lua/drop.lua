@@ -1,14 +1,10 @@
--- ARGV: ids of dead letters, which a person gives up. Returns how many.
 local dropped = 0
-for _, id in ipairs(ARGV) do
-  local state = redis.call('HGET', mail_key(id), 'state')
-  if state == 'failed' or state == 'held' then
-    delete(id)
-    redis.call('ZREM', DEAD, id)
-    count(state, -1)
-    count('total:dropped', 1)
+for _, id in ipairs(ids) do
+  local state = redis.call('HGET', MAIL .. id, 'state')
+  if is_dead(state) then
+    become(id, state, 'dropped')
     dropped = dropped + 1
   end
 end
-write_counts()
+write_changes()
 return dropped

@@ -1,25 +1,24 @@
--- KEYS: legacy lists. ARGV: token, batch.
--- Returns {1 if the caller must ring the bridge now, ms until the next look, 1 if the lists are empty}.
-local closed = relay_closed_for()
-if closed > 0 then
-  -- A probe that turned out to be no mail leaves the turn to the next one.
-  if redis.call('EXISTS', PROBE) == 1 then closed = math.min(closed, 50) end
-  return {0, closed, 0}
+-- In ms: until the next look where a probe is out, since one that turned out to be no mail leaves its turn to the next;
+-- where enough doorbells are out, since whoever answers one rings; and where nothing waits at all.
+local PROBE_IS_OUT, ENOUGH_IS_OUT, NOTHING_WAITS = 50, 1000, 3600000
+
+-- A bridge is at work.
+local AT_WORK = -1
+
+local function no_relay(wait)
+  for _, relay in ipairs(RELAYS) do
+    if relay_is_probed(relay) then wait = math.min(wait, PROBE_IS_OUT) end
+  end
+  return {0, wait, 0}
 end
-if work(KEYS, tonumber(ARGV[2])) then
+
+local relay, wait = relay_to_try()
+if not relay then return no_relay(wait) end
+if there_is_work(lists) then
   run_when_full()
-  if redis.call('SET', BRIDGE_LOCK, ARGV[1], 'NX', 'PX', RUNG_LOCK_MS) then return {1, 0, 0} end
-  -- The answer to this very call was lost, and it is asked again.
-  if redis.call('GET', BRIDGE_LOCK) == ARGV[1] then return {1, 0, 0} end
-  return {0, -1, 0}
+  if lock_take(token) then return {1, 0, 0} end
+  return {0, AT_WORK, 0}
 end
-local wait = 3600000
-local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-if first[2] then
-  wait = tonumber(first[2]) - now
-  if wait <= 0 then return {0, 1000, 0} end  -- enough doorbells are out: whoever answers one rings
-end
-for _, queue in ipairs(KEYS) do
-  if length(queue) > 0 then return {0, wait, 0} end
-end
-return {0, wait, 1}
+local first = first_due()
+if first and first <= now then return {0, ENOUGH_IS_OUT, 0} end
+return {0, first and first - now or NOTHING_WAITS, entries_in(lists) == 0 and 1 or 0}

@@ -1,106 +1,91 @@
--- ARGV: owner, in-doubt policy, keep in s, '1' if the batch ends here, number of sent, sent ids…, number to commit,
--- ids…, then outcomes as JSON, one each.
--- Settles what ended and commits what comes next. Returns the ids that may go; at the end of a batch, where that is
--- limited, how many connections the relay bears.
 run_when_full()
-local owner, policy, keep = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local at = 5
+local ended = {}  -- mails that are not in this hand any more
 
-local gone = {}
-for i = at + 1, at + tonumber(ARGV[at]) do
-  local id = ARGV[i]
-  local record = redis.call('HMGET', mail_key(id), 'state', 'keyed', 'size')
-  -- The relay has it: that is final, whoever holds the record by now.
-  if record[1] and record[1] ~= 'sent' then
-    count(record[1], -1)
-    count('total:sent', 1)
-    gone[#gone + 1] = id
-    if record[1] == 'failed' or record[1] == 'held' then redis.call('ZREM', DEAD, id) end
-    if record[3] then delete(id) else redis.call('DEL', mail_key(id)) end
-    if record[2] then
-      redis.call('HSET', mail_key(id), 'state', 'sent')
-      redis.call('EXPIRE', mail_key(id), keep)
-    end
+-- The relay has it: that is final, whoever holds the record by now.
+local function settle_sent(id)
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'keyed')
+  local state, keyed = record[1], record[2]
+  if not state or state == 'sent' then return end
+  become(id, state, 'sent')
+  ended[#ended + 1] = id
+  if keyed then
+    redis.call('HSET', MAIL .. id, 'state', 'sent')
+    redis.call('EXPIRE', MAIL .. id, SENT_KNOWN_SECONDS)
   end
 end
-if #gone > 0 then
-  redis.call('ZREM', DUE, unpack(gone))
-  redis.call('SREM', lease_key(owner), unpack(gone))
-end
-at = at + tonumber(ARGV[at]) + 1
 
-local go = {}
-for i = at + 1, at + tonumber(ARGV[at]) do
-  local id = ARGV[i]
-  local record = redis.call('HMGET', mail_key(id), 'state', 'owner')
-  if record[2] == owner and (record[1] == 'leased' or record[1] == 'committing') then
-    if record[1] == 'leased' then
-      move('leased', 'committing')
-      redis.call('HSET', mail_key(id), 'state', 'committing')
-    end
-    go[#go + 1] = id
-  end
+-- The state of a mail that is in this hand; nil for another.
+local function in_this_hand(id)
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'owner')
+  return record[2] == owner and is_in_hand(record[1]) and record[1] or nil
 end
-at = at + tonumber(ARGV[at]) + 1
+
+local function may_go(id)
+  local state = in_this_hand(id)
+  if state == 'leased' then become(id, state, 'committing') end
+  return state ~= nil
+end
+
+-- What is behind the point cannot be foreseen: no caller can have chosen this id for a mail of its own.
+local function id_of_a_part(id)
+  local part
+  repeat
+    part = id .. '~' .. redis.call('HINCRBY', MAIL .. id, 'splits', 1) .. '.' .. redis.sha1hex(call .. id):sub(1, 12)
+  until redis.call('EXISTS', MAIL .. part) == 0
+  return part
+end
 
 -- The refused recipients of a mail that others got, or will get, are a dead letter of their own.
 local function split(id, refused)
-  local copy
-  repeat
-    -- What is behind the point cannot be foreseen: no caller can have chosen this id for a mail of its own.
-    copy = id .. '~' .. redis.call('HINCRBY', mail_key(id), 'splits', 1) .. '.' .. redis.sha1hex(call .. id):sub(1, 12)
-  until redis.call('EXISTS', mail_key(copy)) == 0
-  redis.call('HSET', mail_key(id), 'part', copy)
-  local record = redis.call('HMGET', mail_key(id), 'payload', 'at', 'source', 'tries', 'origin', 'sequence', 'size')
-  local field, value = 'payload', record[1]
-  if record[7] then
-    field, value = 'size', record[7]
-    redis.call('SORT', payload_key(id), 'BY', 'nosort', 'STORE', payload_key(copy))
-  end
-  redis.call('HSET', mail_key(copy), field, value, 'at', record[2], 'source', record[3],
-    'tries', record[4] or 0, 'rcpt', refused.rcpt, 'origin', record[5] or id)
-  if record[6] then redis.call('HSET', mail_key(copy), 'sequence', record[6]) end
-  count('queued', 1)
-  bury(copy, 'queued', refused.reason, refused.detail, refused.code, 'failed')
+  local part = id_of_a_part(id)
+  redis.call('HSET', MAIL .. id, 'part', part)
+  local record = redis.call('HMGET', MAIL .. id, 'payload', 'size', 'at', 'source', 'tries', 'origin', 'sequence')
+  local payload, size, at, source, tries, origin, sequence = unpack(record)
+  if size then redis.call('SORT', PAYLOAD .. id, 'BY', 'nosort', 'STORE', PAYLOAD .. part) end
+  redis.call('HSET', MAIL .. part, size and 'size' or 'payload', size or payload, 'at', at, 'source', source or '',
+    'tries', tries or 0, 'rcpt', refused.rcpt, 'origin', origin or id)
+  if sequence then redis.call('HSET', MAIL .. part, 'sequence', sequence) end
+  bury(part, nil, refused.reason, refused.detail, refused.code, 'failed')
 end
 
-local function settle(outcome)
-  local id = outcome.id
-  local record = redis.call('HMGET', mail_key(id), 'state', 'owner')
-  if record[2] ~= owner or (record[1] ~= 'leased' and record[1] ~= 'committing') then return end
-  local key = mail_key(id)
-  if outcome.kind ~= 'further' then redis.call('SREM', lease_key(owner), id) end
-  if outcome.kind ~= 'returned' and outcome.kind ~= 'further' then redis.call('HINCRBY', key, 'tries', 1) end
+local function settle_one(outcome)
+  local id, kind = outcome.id, outcome.kind
+  local key, state = MAIL .. id, in_this_hand(id)
+  if not state then return end
+  if kind ~= 'returned' and kind ~= 'further' then redis.call('HINCRBY', key, 'tries', 1) end
   if outcome.in_doubt then doubt(id) end
   if outcome.rcpt then redis.call('HSET', key, 'rcpt', outcome.rcpt) end
   if outcome.refused then split(id, outcome.refused) end
-  if outcome.kind == 'further' then  -- its next transaction is committed anew
-    if record[1] == 'committing' then
-      move('committing', 'leased')
-      redis.call('HSET', key, 'state', 'leased')
-    end
+  if kind == 'further' then  -- its next transaction is committed anew
+    if state == 'committing' then become(id, state, 'leased') end
     return
   end
-  if outcome.kind == 'failed' or outcome.kind == 'held' then
-    return bury(id, record[1], outcome.reason, outcome.detail, outcome.code, outcome.kind)
+  ended[#ended + 1] = id
+  if kind == 'failed' or kind == 'held' then
+    return bury(id, state, outcome.reason, outcome.detail, outcome.code, kind)
   end
-  local state = outcome.kind == 'deferred' and 'deferred' or 'queued'
-  move(record[1], state)
-  redis.call('HSET', key, 'state', state)
-  redis.call('HDEL', key, 'owner', 'alone', 'suspect', 'deaths')
-  if state == 'deferred' then
-    count('total:deferred', 1)
-    redis.call('HSET', key, 'reason', 'deferred', 'detail', outcome.detail, 'code', outcome.code)
+  redis.call('HDEL', key, 'suspect', 'deaths')
+  if kind == 'deferred' then
+    become(id, state, 'deferred', now + outcome.delay, 'reason', 'deferred', 'detail', outcome.detail,
+      'code', outcome.code)
+  else
+    become(id, state, 'queued', now + outcome.delay)
   end
-  redis.call('ZADD', DUE, now + outcome.delay, id)
 end
-for i = at, #ARGV do settle(cjson.decode(ARGV[i])) end
 
-if ARGV[4] == '1' then
-  leave(owner, policy)
-  -- Whoever talked to the relay has told of it, which ended the probe: this mail was none, and the next one probes.
-  if redis.call('GET', PROBE) == owner then redis.call('DEL', PROBE) end
-  go = {redis.call('HGET', LIMIT, 'connections') or nil}
+for _, id in ipairs(sent) do settle_sent(id) end
+local go = {}
+for _, id in ipairs(commit) do
+  if may_go(id) then go[#go + 1] = id end
 end
-write_counts()
+for _, outcome in ipairs(outcomes) do settle_one(cjson.decode(outcome)) end
+write_all('SREM', LEASE .. owner, ended)
+if end_of_batch then
+  begin_anew(owner)
+  -- Whoever talked to the relay has told of it, which ended the probe: this mail was none, and the next one probes.
+  relay_probe_of(relay, owner)
+  local bears = relay_bears(relay)
+  go = {bears > 0 and tostring(bears) or nil}
+end
+write_changes()
 return go

@@ -1,57 +1,57 @@
--- KEYS: legacy lists. ARGV: owner, lease in ms, largest mail in octets, in-doubt policy, batch, lock's token, ids…
--- Returns {records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, closed, told}; a record is
--- {id, payload, size, at, tries, rcpt, since, origin}, the payload '' where it is too large for a mail or for a script;
--- closed is 1 where the relay's breaker kept the mails in the queue.
-run_when_full()
-local owner, lease, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local records, taken, scores = {}, {}, {}
+-- When to look again at a mail in hand, in ms. It is taken over earlier if its owner's pulse ends.
+local LEASE_MS = 1800000
 
-leave(owner, ARGV[4])
+run_when_full()
+begin_anew(owner)
+write_all('ZREM', RUNG, ids)
 
 -- While the breaker is open nothing is taken, but for the one mail that the bridge sent to probe.
-redis.call('ZREM', RUNG, unpack(ARGV, 7))
-local open = redis.call('HEXISTS', RELAY, 'open_until') == 1
-local probing = open and redis.call('EXISTS', PROBE) == 1 and #ARGV == 7
-for i = 7, #ARGV do
-  local id = ARGV[i]
-  local record = redis.call('HMGET', mail_key(id), 'state', 'payload', 'at', 'tries', 'rcpt', 'since', 'origin',
-    'size')
-  if record[1] == 'queued' then
-    if open and not probing then
-      redis.call('ZADD', DUE, now, id)
-    else
-      move('queued', 'leased')
-      redis.call('HSET', mail_key(id), 'state', 'leased', 'owner', owner)
-      scores[#scores + 1] = now + lease
-      scores[#scores + 1] = id
-      taken[#taken + 1] = id
-      local payload, size = record[2] or '', tonumber(record[8])
-      if not size or size > limit then
-        -- What `size` says is a little more than it is. To refuse it the exact number is needed.
-        size = #(size and redis.call('LINDEX', payload_key(id), 0) or payload)
-        if size > limit then payload = '' end
-      end
-      records[#records + 1] =
-        {id, payload, size, record[3], record[4] or '0', record[5] or '', record[6] or record[3], record[7] or id}
-    end
-  end
+local open = relay_is_open(relay)
+local probing = open and relay_is_probed(relay) and #ids == 1
+local closed = open and not probing
+local records, taken = {}, {}
+
+-- The payload, or '' where it is too large for a mail or for a script; and the octets of it.
+local function payload_of(id, payload, size)
+  if size and size <= LARGEST then return '', size end
+  -- What `size` says is a little more than it is. To refuse it the exact number is needed.
+  local octets = #(size and redis.call('LINDEX', PAYLOAD .. id, 0) or payload)
+  return octets <= LARGEST and payload or '', octets
 end
+
+local function take(id)
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'payload', 'size', 'at', 'tries', 'rcpt', 'since', 'origin')
+  local state, stored, size, at, tries, recipients, since, origin = unpack(record)
+  if state ~= 'queued' then return end
+  if closed then return look_again(id, now) end
+  become(id, state, 'leased', now + LEASE_MS, 'owner', owner)
+  taken[#taken + 1] = id
+  local payload, octets = payload_of(id, stored or '', tonumber(size))
+  records[#records + 1] = {id, payload, octets, at, tries or '0', recipients or '', since or at, origin or id}
+end
+
+local function hold()
+  if #taken == 0 then return end
+  write_all('SADD', LEASE .. owner, taken)
+  show_life(owner)
+  if #taken == 1 then redis.call('HSET', MAIL .. taken[1], 'alone', 1) end
+end
+
 -- The probe is in this owner's hand now. Where there is no mail to probe with, it is the next mail's at once.
-if probing then
-  if #taken > 0 then redis.call('SET', PROBE, owner, 'PX', 30000) else redis.call('DEL', PROBE) end
+local function hold_the_probe()
+  if not probing then return end
+  if #taken > 0 then relay_probe(relay, owner) else relay_probe_is_over(relay) end
 end
-if #taken > 0 then
-  redis.call('ZADD', DUE, unpack(scores))
-  redis.call('SADD', lease_key(owner), unpack(taken))
-  redis.call('HINCRBY', OWNERS, owner, 1)
-  if #taken == 1 then redis.call('HSET', mail_key(taken[1]), 'alone', 1) end
+
+-- Does the queue run low, so that the bridge is to be rung? Who dies before it rings is missed, and the lock is free.
+local function must_ring()
+  if rung() >= pool_size() * BATCH or not there_is_work(lists) or not lock_take(token) then return false end
+  show_life(owner)
+  return true
 end
-write_counts()
-local ring = 0
-if rung() < pool_size() * tonumber(ARGV[5]) and work(KEYS, tonumber(ARGV[5])) then
-  if redis.call('SET', BRIDGE_LOCK, ARGV[6], 'NX', 'PX', RUNG_LOCK_MS) or redis.call('GET', BRIDGE_LOCK) == ARGV[6] then
-    ring = 1
-    redis.call('HINCRBY', OWNERS, owner, 1)  -- who dies before it rings is missed, and the lock is free
-  end
-end
-return {records, ring, redis.call('EXISTS', RELAY), now, open and not probing and 1 or 0, told}
+
+for _, id in ipairs(ids) do take(id) end
+hold_the_probe()
+hold()
+write_changes()
+return {records, must_ring() and 1 or 0, relay_failed_of_late(relay) and 1 or 0, now, closed and 1 or 0, abandoned}

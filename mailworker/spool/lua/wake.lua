@@ -1,12 +1,15 @@
--- ARGV: ids whose doorbell died with the process that had it in hand. Those still in the queue are due now.
 run_when_full()
 local woken = 0
-for _, id in ipairs(ARGV) do
-  if redis.call('HGET', mail_key(id), 'state') == 'queued' then
-    redis.call('ZADD', DUE, now, id)
+for _, id in ipairs(ids) do
+  if redis.call('HGET', MAIL .. id, 'state') == 'queued' then
+    look_again(id, now)
     redis.call('ZREM', RUNG, id)
     woken = woken + 1
-    if #ARGV == 1 then redis.call('DEL', PROBE) end  -- it may have been the probe's
   end
 end
+-- It may have been the probe's.
+if woken == 1 and #ids == 1 then
+  for _, relay in ipairs(RELAYS) do relay_probe_is_over(relay) end
+end
+write_changes()
 return woken

@@ -1,0 +1,31 @@
+"""What both sides of the spool know by name, Python and the scripts. What one side alone needs stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+SPOOL_FORMAT: Final = 2
+"""Counts up when a key, or a field of a record, changes so that an older version would misread it; see `format`."""
+
+DEFAULT_RELAY: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """The same for each call of a process, so that no call carries it. A script knows `in_doubt` as `IN_DOUBT`."""
+
+    batch: int = 100
+    """Mails in a full doorbell."""
+    in_doubt: str = "resend"
+    """What is done with a mail whose sender died in between: `resend` or `hold`."""
+    largest: int = 25 * 1024 * 1024
+    """Octets of a mail, at most."""
+    relays: Sequence[str] = (DEFAULT_RELAY,)
+    spool_format: str = str(SPOOL_FORMAT)
+    sent_known_seconds: int = 86_400
+    """For so long a mail whose id its caller chose is known to be sent."""
+
+    def as_lua(self, literal: Callable[[Any], str]) -> dict[str, str]:
+        return {field.name.upper(): literal(getattr(self, field.name)) for field in fields(self)}

@@ -1,0 +1,50 @@
+"""The names of all keys: made here and nowhere else. The scripts know them as constants, see `lua`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Key(StrEnum):
+    """What stands behind the prefix. One that ends with a colon stands before an id, an owner or a relay's name."""
+
+    MAIL = "mail:"
+    PAYLOAD = "payload:"
+    DAY = "day:"
+
+    DUE = "due"
+    DEAD = "dead"
+    DOUBTS = "doubts"
+    COUNTS = "counts"
+    SEQUENCE = "sequence"
+
+    OWNERS = "owners"
+    POOLS = "pools"
+    HEARD = "heard"
+    LEASE = "lease:"
+    CLAIM = "claim:"
+
+    BRIDGE_LOCK = "bridge_lock"
+    RUNG = "rung"
+
+    RELAY = "relay:"
+    PROBE = "probe:"
+    PLACES = "places:"
+    LIMIT = "limit:"
+    REFUSED = "refused:"
+    REFUSED_IDS = "refused_ids:"
+
+    CLOCK = "clock"
+    FORMAT = "format"
+    LATE = "late"
+    NOTHING = "nothing"
+    """Never there; a first write that asks for no memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    prefix: str
+
+    def __call__(self, key: Key, of: str = "") -> str:
+        return self.prefix + key + of

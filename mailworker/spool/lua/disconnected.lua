@@ -1,0 +1,3 @@
+run_when_full()
+relay_leave(relay, owner)
+return 1

@@ -1,0 +1,2 @@
+run_when_full()
+return relay_down(relay, text, configuration, FAILURES_OPEN, place, slower)

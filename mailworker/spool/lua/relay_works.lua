@@ -1,0 +1,2 @@
+run_when_full()
+return relay_up(relay)

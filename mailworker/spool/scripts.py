@@ -1,0 +1,217 @@
+"""The scripts' arguments. `Take` is what `lua/take.lua` is called with: each field is a local of its name there.
+
+How they get there is told in `lua`. Of a script that has the legacy lists as its keys these are the local `lists`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+
+class Accept(NamedTuple):
+    """Returns (the mail's id where it is new or else '', 1 if the caller shall ring, what became of the first one)."""
+
+    id: str
+    payload: bytes
+    wait_ms: int
+    chosen: bool
+    """By the caller: then it accepts no second mail for a day."""
+    token: bytes
+    """This mail's, the same where the call is repeated."""
+
+
+class Beat(NamedTuple):
+    """The pulse of a worker and of these owners. Returns all owners, each followed by its beats."""
+
+    worker: str
+    size: int
+    """Of its pool."""
+    owners: Sequence[str]
+
+
+class CallOff(NamedTuple):
+    """Numbers of calls that are given up. Where they have not arrived yet, they do nothing when they do."""
+
+    numbers: Sequence[bytes]
+
+
+class Claim(NamedTuple):
+    """Returns (ids to ring together, ids to ring each alone, pool children, 1 if the lock is ours, 1 if the one id is
+    the bridge's to deliver and the lock is given back, what was found abandoned)."""
+
+    owner: str
+    token: str
+    """Of who rang, or ''."""
+    most: int
+    most_octets: int
+    random: str
+    """20 hex digits, the end of the ids."""
+    when_full: bool
+    """To go on in a Redis that is full: without it the first write is refused."""
+
+
+class Connected(NamedTuple):
+    """This owner is connected to the relay. Returns (1, how many connections it bears or 0)."""
+
+    relay: str
+    owner: str
+
+
+class Disconnected(NamedTuple):
+    relay: str
+    owner: str
+
+
+class Drop(NamedTuple):
+    """Dead letters are gone for good. Returns how many."""
+
+    ids: Sequence[str]
+
+
+class GiveBack(NamedTuple):
+    """Mails go back to their lists, newest first. Returns how many."""
+
+    ids: Sequence[str]
+    sources: Sequence[str]
+    payloads: Sequence[bytes]
+
+
+class Hasten(NamedTuple):
+    """What waits for its next attempt is due now: these, or `most` of all that wait, but for the first ones. Returns
+    (how many, how many were looked at and left, 1 if a breaker was open and is probed)."""
+
+    probe: bool
+    ids: Sequence[str] = ()
+    skip: int = 0
+    most: int = 0
+
+
+class Look(NamedTuple):
+    """Returns (1 if the caller has the lock now and must ring, ms until the next look, 1 if the lists are empty)."""
+
+    token: str
+
+
+class MayConnect(NamedTuple):
+    """Returns (1 if this owner may connect to the relay, how many connections it bears or 0)."""
+
+    relay: str
+    owner: str
+
+
+class Migrate(NamedTuple):
+    """Makes the spool one of this version's format. Returns (the format it has now, how many workers of an older
+    version are at work, so that nothing was done)."""
+
+
+class Refused(NamedTuple):
+    """A mail was refused in words that speak of the site and not of the mail: it is a dead letter by now. Returns (1 if
+    it is the configuration, ms until the next probe, 1 if this call opened the breaker, mails that went back)."""
+
+    relay: str
+    id: str
+    said: str
+    """The same words and the same step are the same."""
+    enough: int
+    """So many in a row open the breaker."""
+    text: str
+    place: str
+
+
+class RelayFailed(NamedTuple):
+    """Returns (1 if the breaker is open, ms until the next probe, 1 if this call opened it or was its probe)."""
+
+    relay: str
+    text: str
+    configuration: bool
+    """Only the operator can mend it."""
+    place: str
+    slower: bool
+    """It takes so much in a time and no more."""
+
+
+class RelayFull(NamedTuple):
+    """The relay refused a connection. Returns (1 if others are connected and work, so that this is no outage, how many
+    connections it bears or 0)."""
+
+    relay: str
+    owner: str
+    wordless: bool
+    """It did not say why."""
+
+
+class RelayWorks(NamedTuple):
+    """Returns the same as `RelayFailed`: 1 at the end where this call closed the breaker."""
+
+    relay: str
+
+
+class Release(NamedTuple):
+    """What this owner has in hand goes back at once. Returns (how many mails, what was found abandoned)."""
+
+    owner: str
+    died: bool
+    """Its process: the attempts count."""
+
+
+class Retry(NamedTuple):
+    """Dead letters are tried again from now on, with their history. Returns how many."""
+
+    ids: Sequence[str]
+
+
+class Settle(NamedTuple):
+    """Settles what ended and commits what comes next. Returns the ids that may go; at the end of a batch, where that is
+    limited, how many connections the relay bears."""
+
+    relay: str
+    owner: str
+    sent: Sequence[str]
+    commit: Sequence[str]
+    outcomes: Sequence[str]
+    """All others, as JSON: see `settlement`."""
+    end_of_batch: bool
+
+
+class Take(NamedTuple):
+    """Returns (records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, 1 if the
+    breaker kept the mails in the queue, what was found abandoned); a record is (id, payload, size, at, tries, rcpt,
+    since, origin), the payload empty where it is too large for a mail or for a script."""
+
+    relay: str
+    owner: str
+    token: str
+    """To ring the bridge with."""
+    ids: Sequence[str]
+
+
+class Unlock(NamedTuple):
+    """The doorbells of this bridge are out. Returns 1 if there is more to do now; else the lock is given back, and
+    whoever sees work next rings."""
+
+    owner: str
+
+
+class Wake(NamedTuple):
+    """The doorbells for these died with the process that had them in hand. Returns how many are due now."""
+
+    ids: Sequence[str]
+
+
+ALL: Final[tuple[Any, ...]] = (
+    Accept, Beat, CallOff, Claim, Connected, Disconnected, Drop, GiveBack, Hasten, Look, MayConnect, Migrate, Refused,
+    RelayFailed, RelayFull, RelayWorks, Release, Retry, Settle, Take, Unlock, Wake,
+)  # fmt: skip
+
+WITH_LISTS: Final = frozenset({Beat, Claim, Look, Take, Unlock})
+"""Their keys are the legacy lists."""
+
+IN_ANY_FORMAT: Final = frozenset({Migrate})
+"""All others refuse to run in a spool of another format than theirs."""
+
+
+def name_of(script: type[Any]) -> str:
+    """`give_back` of `GiveBack`: the name of its file."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", script.__name__).lower()
