@@ -7,16 +7,45 @@ Operators: `celery -A mailworker worker`.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import (
+        MailDeferred,
+        MailFailed,
+        MailworkerError,
+        SettingsError,
+        SmtpError,
+        SpoolError,
+        Unsendable,
+    )
+    from .worker.app import app
+    from .worker.tasks import send_email
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "app", "send_email"]
+__all__ = [
+    "MailDeferred",
+    "MailFailed",
+    "MailworkerError",
+    "SettingsError",
+    "SmtpError",
+    "SpoolError",
+    "Unsendable",
+    "__version__",
+    "app",
+    "send_email",
+]
 
+_ERRORS = "mailworker.errors"
 _LAZY = {"app": "mailworker.worker.app", "send_email": "mailworker.worker.tasks"}
 
 
 def __getattr__(name: str) -> Any:
     """Celery is loaded, and the settings are read, when the app or the task is first asked for."""
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    return getattr(import_module(_LAZY.get(name, _ERRORS)), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
