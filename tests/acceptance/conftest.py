@@ -1,15 +1,21 @@
-"""What acceptance tests share: a RabbitMQ of our own."""
+"""What acceptance tests share: a RabbitMQ of our own, and an environment with the wheel in it."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import sysconfig
+import venv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import free_port, need, until
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +53,66 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             broker.wait(30)
             mapper.terminate()
             mapper.wait()
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy of what is in the repository, so that nothing is left in the folder, and without a network."""
+    source = tmp_path_factory.mktemp("source")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "mailworker", ":(glob)*.*", "LICENSE"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in listed.splitlines():
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    result = subprocess.run([*command, "-w", str(folder), "."], cwd=source, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@dataclass(frozen=True)
+class Site:
+    """An environment of its own with the wheel in it, and an empty folder to start commands in."""
+
+    bin: Path
+    folder: Path
+
+    def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        ours = ("MAILWORKER_", "CELERY_", "FLOWER_", "PYTHON")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+        return subprocess.run(
+            [str(self.bin / command[0]), *command[1:]], cwd=self.folder, timeout=60, check=False,
+            env=environment | {"PYTHONWARNINGS": "ignore"} | settings, capture_output=True, text=True,
+        )  # fmt: skip
+
+    def conf(self, key: str) -> str:
+        code = f"from mailworker import app; print(app.conf.{key})"
+        result = self.run("python", "-c", code)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, symlinks=True, with_pip=False)
+    ours = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    # The dependencies come from the environment of the tests, but not the project that is installed there to edit.
+    (ours / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    result = subprocess.run([*command, "--ignore-installed", str(wheel)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    celery = folder / "bin" / "celery"
+    celery.write_text(f"#!{folder / 'bin' / 'python'}\nfrom celery.__main__ import main\nmain()\n")
+    celery.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def site(installed: Path, tmp_path: Path) -> Site:
+    return Site(installed / "bin", tmp_path)
