@@ -1,6 +1,11 @@
-"""The SMTP client.
+"""The SMTP client. Nothing here knows of Redis, of Celery, or of how a mail is made.
 
-`relay` says where and how, `dial` reaches it, `tls` secures, `auth` logs in (`token` has tokens), `replies` reads,
-`connection` opens and closes, `transaction` says and understands what one mail needs, `bdat` and `data` are the two
-ways to send, `proof` comes before the first of them, `wording` tells whether replies are in step, `session` chooses.
+- Where to: `relay` (values), `relay_url` (what people write).
+- A connection: `opening` makes one (with `dial`, `tls`, `login`, the mechanisms of `auth` and the `token`s),
+  `connection` is its life, `replies` reads, `warm` keeps it from batch to batch; `lessons` and `pace` are what is known
+  of the relay from earlier ones.
+- Mails over it: `session` chooses between `bdat` and `data`, both in the steps of `transaction`; `proof` comes before
+  the first BDAT, `ahead` has mails committed that leave soon, `wording` and `unconfirmed` see that replies are in step.
+  `journal` is what is asked of whoever has the mails.
+- What a reply means: `verdict`, `refusals`, `retry_after`, `complaints`.
 """

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import SmtpError
-from .auth import Ended, Round, log_in
 from .connection import Connection
 from .dial import dial
+from .login import Ended, Round, log_in
 from .relay import Relay, Security
 from .replies import Reply
 from .tls import is_tls, names, other, refused_later, secure, unusual

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailworker.errors import SmtpError
-from mailworker.smtp import auth, token
+from mailworker.smtp import login, token
 from mailworker.smtp.token import Tokens
 
 from . import smtp_server as behave
@@ -25,10 +25,10 @@ LOGIN = {"user": "shop@example.com", "password": "pass word"}
 
 @pytest.fixture(autouse=True)
 def forget() -> Iterator[None]:
-    auth._worked.clear()
+    login._worked.clear()
     token._kept.clear()
     yield
-    auth._worked.clear()
+    login._worked.clear()
     token._kept.clear()
 
 
