@@ -1,7 +1,7 @@
 # The one door. `make demo` and `make test` set everything up by themselves: Python 3.11 or newer, pip, make and git.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs lock bench trials clean
+.PHONY: help demo test check coverage docs lock bench trials clean
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python3.14,\
 	$(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable)' 2>/dev/null)))
@@ -31,6 +31,12 @@ bench: $(READY) ## speed beside the other ways to do it; QUICK=1 takes a minute
 trials: $(READY) ## kills, outages and lies, with both ledgers compared; QUICK=1 is the short form
 	@$(BIN)/python -m trials $(if $(filter-out 0,$(QUICK)),--quick)
 
+coverage: $(READY) ## the tests, and what none of them has been to, by lines and branches; TESTS="…" as above
+	@$(BIN)/coverage erase
+	-@$(BIN)/coverage run -m pytest --quiet -m "not timed" $(TESTS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
 docs: $(READY) ## writes the tables of settings and reasons in docs/ from the code
 	@$(BIN)/python docs/tables.py
 
@@ -41,7 +47,7 @@ lock: ## writes requirements.lock anew from pyproject.toml; needs uv
 		--no-emit-index-url --no-header --output-file requirements-runtime.lock
 
 clean: ## removes what the other targets made
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Everything that is installed is named in the lock with its hash, the tool that builds the project included.

@@ -130,6 +130,7 @@ def test_what_is_neither_is_refused(text: str, reason: str) -> None:
     assert caught.value.reason == reason
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "piece", [" ", "a ", "<", ">", '"', '\\"', '"\\', "a.", "é.", "@", "a@", "-", "a-", "[", "1.", ",", "\t", '"a\\" ']
 )

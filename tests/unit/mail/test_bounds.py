@@ -75,6 +75,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_entry_is_refused_in_a_tenth_of_a_second_and_ten_times_its_memory(name: str) -> None:
     raw = HOSTILE[name]()
@@ -152,6 +153,7 @@ def test_one_large_text_named_by_many_references_is_held_once() -> None:
     assert _peak(raw) < 10 * len(raw)
 
 
+@pytest.mark.timed
 def test_ten_thousand_recipients_take_time_in_proportion() -> None:
     names = b"".join(b's:24:"user%05d@subdomain.test";s:10:"Name,%05d";' % (n, n) for n in range(10_000))
     raw = b'a:3:{s:4:"body";N;s:7:"subject";N;s:2:"to";a:10000:{%b}}' % names
@@ -163,6 +165,7 @@ def test_ten_thousand_recipients_take_time_in_proportion() -> None:
         from_entry(raw, Limits())
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "piece", [b"=?", b"?=", b"=?utf-8?q?a?=", b"=?utf-8?b?", b" ", b"a ", b"\r", b"\xff", b'"', b"=?a"]
 )
