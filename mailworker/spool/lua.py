@@ -19,7 +19,7 @@ from .constants import Constants
 from .keys import Key
 from .scripts import ALL, IN_ANY_FORMAT, WITH_LISTS, name_of
 
-LIBRARIES: Final = ("clock", "state", "payload", "relay", "lock", "work", "hand")
+LIBRARIES: Final = ("arguments", "clock", "state", "payload", "relay", "lock", "work", "hand")
 """Each may need those before it."""
 
 _SCALARS: Final = {str: "ARGV[{}]", bytes: "ARGV[{}]", int: "tonumber(ARGV[{}])", bool: "ARGV[{}] == '1'"}
@@ -94,11 +94,10 @@ def _arguments(script: type[Any]) -> str:
     """Lua that makes locals of them. A list's length stands where the list is named, and its items behind the rest."""
     hints = get_type_hints(script)
     lines = ["local lists = KEYS\n"] if script in WITH_LISTS else []
-    behind = str(1 + len(hints))
+    behind = str(2 + len(hints))
     for position, (name, kind) in enumerate(hints.items(), 2):
         if kind in _LISTS:
-            lines.append(f"local {name} = {{}}\n")
-            lines.append(f"for i = 1, tonumber(ARGV[{position}]) do {name}[i] = ARGV[{behind} + i] end\n")
+            lines.append(f"local {name} = list_of({behind}, tonumber(ARGV[{position}]))\n")
             behind = f"{behind} + ARGV[{position}]"
         elif kind in _SCALARS:
             lines.append(f"local {name} = {_SCALARS[kind].format(position)}\n")

@@ -208,8 +208,9 @@ ALL: Final[tuple[Any, ...]] = (
 WITH_LISTS: Final = frozenset({Beat, Claim, Look, Take, Unlock})
 """Their keys are the legacy lists."""
 
-IN_ANY_FORMAT: Final = frozenset({Migrate})
-"""All others refuse to run in a spool of another format than theirs."""
+IN_ANY_FORMAT: Final = frozenset({Migrate, Settle})
+"""All others refuse to run in a spool of another format than theirs. What was taken is settled: no spool is migrated
+while a worker lives."""
 
 
 def name_of(script: type[Any]) -> str:

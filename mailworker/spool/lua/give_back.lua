@@ -5,7 +5,7 @@ for number, id in ipairs(ids) do
   local state = redis.call('HGET', MAIL .. id, 'state')
   if state == 'queued' or state == 'deferred' or is_dead(state) then
     redis.call('RPUSH', sources[number], payloads[number])
-    become(id, state, 'given_back')
+    leave(id, state, 'given_back', true)
     redis.call('ZREM', RUNG, id)
     given = given + 1
   end

@@ -3,10 +3,10 @@ local ended = {}  -- mails that are not in this hand any more
 
 -- The relay has it: that is final, whoever holds the record by now.
 local function settle_sent(id)
-  local record = redis.call('HMGET', MAIL .. id, 'state', 'keyed')
-  local state, keyed = record[1], record[2]
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'keyed', 'size')
+  local state, keyed, size = record[1], record[2], record[3]
   if not state or state == 'sent' then return end
-  become(id, state, 'sent')
+  leave(id, state, 'sent', size)
   ended[#ended + 1] = id
   if keyed then
     redis.call('HSET', MAIL .. id, 'state', 'sent')
@@ -17,13 +17,13 @@ end
 -- The state of a mail that is in this hand; nil for another.
 local function in_this_hand(id)
   local record = redis.call('HMGET', MAIL .. id, 'state', 'owner')
-  return record[2] == owner and is_in_hand(record[1]) and record[1] or nil
+  if record[2] == owner and is_in_hand(record[1]) then return record[1] end
 end
 
 local function may_go(id)
   local state = in_this_hand(id)
   if state == 'leased' then become(id, state, 'committing') end
-  return state ~= nil
+  return state
 end
 
 -- What is behind the point cannot be foreseen: no caller can have chosen this id for a mail of its own.

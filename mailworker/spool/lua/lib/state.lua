@@ -1,4 +1,4 @@
--- A mail's state, and all that follows from it. No script writes a state but through `become`.
+-- A mail's state, and all that follows from it. No script writes a state, or deletes a mail, but by `become` and `leave`.
 
 -- Redis checks its memory limit before the first write of a script only. What settles or gives back must run when
 -- memory is full: its first write is this one, which asks for none.
@@ -36,37 +36,38 @@ local function is_in_hand(state) return state == 'leased' or state == 'committin
 
 local function is_dead(state) return state == 'failed' or state == 'held' end
 
--- These three are how a mail leaves the spool.
-local function has_left(state) return state == 'sent' or state == 'dropped' or state == 'given_back' end
-
-local function leave(id, from, to)
-  count('total:' .. to, 1)
-  redis.call('DEL', MAIL .. id, PAYLOAD .. id)
-  if is_dead(from) then redis.call('ZREM', DEAD, id) end
-  not_due[#not_due + 1] = id
+-- Every change of a mail's state is told here: the counts of the records in each state, and the totals since ever.
+--   from  a state; nil for a mail that is new
+--   to    a state, or how it leaves the spool: 'sent', 'dropped' or 'given_back'
+local function changed(from, to, left)
+  if from then count(from, -1) end
+  if not left then count(to, 1) end
+  -- New mail that waits for its time is deferred, too, and no attempt was.
+  if left or is_dead(to) or (to == 'deferred' and from) then count('total:' .. to, 1) end
 end
 
--- The mail changes its state: the record, the counts of each state and the totals since ever, `due` and `dead`.
---   from  nil for a mail that is new
---   to    a state, or how it leaves the spool
---   at    when somebody must look at it again; nil where that is as before, or never
---   …     further fields of the record and their values
+-- The mail gets another state: the record, the counts, `due` and `dead`.
+--   at  when somebody must look at it again; nil where that is as before, or never
+--   …   further fields of the record and their values
 local function become(id, from, to, at, ...)
-  if from then count(from, -1) end
-  if has_left(to) then return leave(id, from, to) end
-  count(to, 1)
+  changed(from, to)
   redis.call('HSET', MAIL .. id, 'state', to, ...)
-  if is_in_hand(from) and not is_in_hand(to) then redis.call('HDEL', MAIL .. id, 'owner', 'alone') end
+  if at then look_again(id, at) end
+  if is_in_hand(to) then return end
+  if is_in_hand(from) then redis.call('HDEL', MAIL .. id, 'owner', 'alone') end
   if is_dead(from) then redis.call('ZREM', DEAD, id) end
   if is_dead(to) then
-    count('total:' .. to, 1)
     redis.call('ZADD', DEAD, now, id)
     if from then not_due[#not_due + 1] = id end
-  else
-    -- New mail that waits for its time is deferred, too, and no attempt was.
-    if to == 'deferred' and from then count('total:deferred', 1) end
-    if at then look_again(id, at) end
   end
+end
+
+-- The mail leaves the spool. `large` is false where it certainly has no payload beside its record.
+local function leave(id, from, how, large)
+  changed(from, how, true)
+  if large then redis.call('DEL', MAIL .. id, PAYLOAD .. id) else redis.call('DEL', MAIL .. id) end
+  if is_dead(from) then redis.call('ZREM', DEAD, id) end
+  not_due[#not_due + 1] = id
 end
 
 -- It becomes a dead letter: `to` is 'failed' or 'held'.
