@@ -58,23 +58,23 @@ def code_of(error: Exception) -> int:
 
     from ..errors import SettingsError  # noqa: PLC0415
     from ..findings import LATER, PROBLEM, SETTINGS  # noqa: PLC0415
-    from ..spool import redis_errors as refusal  # noqa: PLC0415
+    from ..spool import redis_errors  # noqa: PLC0415
 
-    cause, code = error.__cause__, refusal.code(error)
-    if isinstance(error, SettingsError) or code in refusal.LOGIN:
+    cause, code = error.__cause__, redis_errors.code(error)
+    if isinstance(error, SettingsError) or code in redis_errors.LOGIN:
         return SETTINGS
     if isinstance(cause, redis.ResponseError) and "DB index" in str(cause):
         return SETTINGS
     away = not code and isinstance(cause, redis.ConnectionError | redis.TimeoutError)
-    return LATER if away or code in refusal.PASSES else PROBLEM
+    return LATER if away or code in redis_errors.PASSES else PROBLEM
 
 
 def explained(error: Exception) -> str:
     """The line for a person."""
     from ..errors import SpoolError  # noqa: PLC0415
-    from ..spool import redis_errors as refusal  # noqa: PLC0415
+    from ..spool import redis_errors  # noqa: PLC0415
 
-    return refusal.told(error) if isinstance(error, SpoolError) else str(error)
+    return redis_errors.told(error) if isinstance(error, SpoolError) else str(error)
 
 
 def one_line(text: str) -> str:

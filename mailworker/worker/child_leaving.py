@@ -21,10 +21,10 @@ def prepare() -> None:
     for number in SIGNALS:
         before = signal.getsignal(number)
         if callable(before):
-            signal.signal(number, _patient(before))
+            signal.signal(number, _after_the_answer(before))
 
 
-def _patient(end: Callable[[int, Any], Any]) -> Callable[[int, Any], None]:
+def _after_the_answer(end: Callable[[int, Any], Any]) -> Callable[[int, Any], None]:
     def handle(number: int, frame: Any) -> None:
         if not _busy():
             end(number, frame)

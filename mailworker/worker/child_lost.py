@@ -2,7 +2,7 @@
 
 Celery acknowledges the message of such a task (the alternative is a hot loop), so nobody else would know of it until
 the reconciler looks; and of a mail that was in the message alone nobody ever. Mails that the child had already taken
-are the watcher's matter.
+are the pulse's matter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Celery's consumer, which waits before it begins anew where the broker's server says no, and says so in few lines."""
+"""Celery's consumer, which waits longer each time where the broker's Redis refuses, and says so in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer as StockConsumer
 from celery.worker.state import maybe_shutdown
 
-from ..spool import redis_errors as refusal
+from ..spool import redis_errors
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Consumer(StockConsumer):  # type: ignore[misc]  # celery has no types
             return
         now = time.monotonic()
         seconds = self._pause.after(now)
-        logger.error("broker: Redis says %s; tried again in %.1f s", refusal.words(error), seconds)
+        logger.error("broker: Redis says %s; tried again in %.1f s", redis_errors.words(error), seconds)
         while (left := now + seconds - time.monotonic()) > 0:
             maybe_shutdown()
             time.sleep(min(left, 0.5))

@@ -1,4 +1,4 @@
-"""No fork while a thread of ours may hold a lock, whosever it is.
+"""A fork waits until no thread of ours may hold a lock, whosever lock it is.
 
 A pool child is a copy of the main process with one thread. A lock that another thread held at that moment (OpenSSL's,
 the resolver's, a connection pool's, Celery's) stays locked in it for ever. So our threads are *inside* while they do
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-PATIENCE: Final = 10.0
+LONGEST_WAIT: Final = 10.0
 """Seconds that a fork waits at most; below the time after which a worker without a beat is taken for dead. A child that
 is born hung after all is replaced: see `prefork`."""
 
@@ -63,7 +63,7 @@ class Gate:
             self._change.notify_all()
 
     def _before(self) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LONGEST_WAIT
         with self._change:
             self._forks += 1
             while self._inside and (left := deadline - time.monotonic()) > 0:

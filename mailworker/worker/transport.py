@@ -36,11 +36,11 @@ from kombu.connection import ConnectionPool, PooledConnection
 from kombu.transport import redis as stock
 from kombu.transport import virtual
 
-from ..spool import redis_errors as refusal
+from ..spool import redis_errors
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE: Final = 0.02
+_LOOK_SECONDS: Final = 0.02
 """Seconds until a consumer that may not have more messages looks whether it now may."""
 
 
@@ -111,7 +111,7 @@ class QoS(stock.QoS):
         try:
             super().restore_by_tag(tag, client, leftmost)
         except redis.ResponseError as error:
-            if not refusal.is_full(error):
+            if not redis_errors.is_full(error):
                 raise
             self.channel.when_full([*self._gone(tag), *self._back(tag, leftmost)])
 
@@ -119,7 +119,7 @@ class QoS(stock.QoS):
         try:
             super().restore_visible(*args, **options)
         except redis.ResponseError as error:  # what it would give back is rung for again in any case
-            _seldom.warn("broker: doorbells of the gone are not given back (%s)", refusal.words(error))
+            _seldom.warn("broker: doorbells of the gone are not given back (%s)", redis_errors.words(error))
 
     def restore_unacked_once(self, *args: Any, **options: Any) -> None:
         try:
@@ -154,12 +154,12 @@ class QoS(stock.QoS):
 
     def _write(self, error: redis.ResponseError, *commands: Command) -> None:
         try:
-            if refusal.is_full(error):
+            if redis_errors.is_full(error):
                 self.channel.when_full(commands)
                 return
         except redis.ResponseError as another:
             error = another
-        _seldom.warn("broker: what is in hand is not noted there (%s)", refusal.words(error))
+        _seldom.warn("broker: what is in hand is not noted there (%s)", redis_errors.words(error))
 
 
 def _without_transactions(client: Any) -> Any:
@@ -187,7 +187,7 @@ class Poller(stock.MultiChannelPoller):
 
     def get(self, callback: Any, timeout: float | None = None) -> Any:
         if any(channel.active_queues and not channel.qos.can_consume() for channel in self._channels):
-            timeout = _PATIENCE
+            timeout = _LOOK_SECONDS
         return super().get(callback, timeout)
 
 
@@ -260,7 +260,7 @@ class KeptClient(stock.Channel):
         try:
             write()
         except redis.ResponseError as error:
-            if not refusal.is_full(error):
+            if not redis_errors.is_full(error):
                 raise
             self.when_full(commands())
 
@@ -268,7 +268,7 @@ class KeptClient(stock.Channel):
         try:
             super().maybe_refresh_binding_expiry()
         except redis.ResponseError as error:  # tried again at the next look
-            _seldom.warn("broker: bindings are not renewed (%s)", refusal.words(error))
+            _seldom.warn("broker: bindings are not renewed (%s)", redis_errors.words(error))
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

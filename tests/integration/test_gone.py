@@ -14,7 +14,7 @@ import pytest
 from mailworker.delivery import giveback
 from mailworker.delivery.giveback import release_the_gone
 from mailworker.spool import Queries, Spool, machine, owner
-from mailworker.worker import watcher
+from mailworker.worker import pulse as pulses
 from tests.conftest import RedisServer, settings_for, until
 
 HERE = machine.space()
@@ -99,7 +99,7 @@ def test_of_another_machine_only_a_long_silence_tells(
 
 
 def test_a_command_waits_as_long_as_a_worker() -> None:
-    assert giveback.SILENT_SECONDS == watcher.SILENT_SECONDS
+    assert giveback.SILENT_SECONDS == pulses.SILENT_SECONDS
 
 
 @pytest.mark.parametrize("space", ["another.1.2", "4026531836", ""])
@@ -108,7 +108,7 @@ def test_a_pulse_does_not_look_for_another_machine_s_processes_here(
 ) -> None:
     """Two machines with one host name, as cloned images have: each took the other's worker for dead."""
     owned(spool, name(ended, space=space, started="77"))
-    pulse = watcher.Pulse(spool, owner.name_worker("one-host"), lambda: 1)
+    pulse = pulses.Pulse(spool, owner.name_worker("one-host"), lambda: 1)
     for _ in range(3):
         pulse._beat(0)
     assert state(views) == "leased"
@@ -117,9 +117,9 @@ def test_a_pulse_does_not_look_for_another_machine_s_processes_here(
 def test_a_pulse_releases_whom_its_own_machine_has_lost(
     spool: Spool, views: Queries, ended: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(pulses, "QUIET_SECONDS", 0.2)
     owned(spool, name(ended, started="77"))
-    pulse = watcher.Pulse(spool, owner.name_worker("another-name"), lambda: 1)
+    pulse = pulses.Pulse(spool, owner.name_worker("another-name"), lambda: 1)
     pulse._beat(0)
     assert state(views) == "leased"
     until(lambda: pulse._beat(0) and state(views) == "queued", 5, "the release")
@@ -129,10 +129,10 @@ def test_a_pulse_that_goes_on_is_believed_more_than_a_missing_process(
     spool: Spool, views: Queries, ended: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on machines that were copied while they ran."""
-    monkeypatch.setattr(watcher, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(pulses, "QUIET_SECONDS", 0.2)
     twin = name(ended, started="77")
     owned(spool, twin)
-    pulse = watcher.Pulse(spool, owner.name_worker("one-host"), lambda: 1)
+    pulse = pulses.Pulse(spool, owner.name_worker("one-host"), lambda: 1)
     for _ in range(5):
         spool.beat(twin, 1, [f"{twin}/{ended}.0"])
         pulse._beat(0)
@@ -148,7 +148,7 @@ def test_a_pulse_leaves_its_own_living_children_alone_and_releases_the_dead(
     spool.take(f"{mine}/{os.getpid()}.{machine.started(os.getpid())}.0", ["living"])
     spool.accept("dead", b"{}")
     spool.take(f"{mine}/{ended}.77.0", ["dead"])
-    watcher.Pulse(spool, mine, lambda: 1)._beat(0)
+    pulses.Pulse(spool, mine, lambda: 1)._beat(0)
     states = views.status()["states"]
     assert (states["leased"], states["queued"]) == (1, 1)
 
@@ -159,7 +159,7 @@ def test_in_every_worker_the_pulse_and_the_release_outlast_the_pool() -> None:
 from mailworker import app
 for _ in range(5):
     names = [step.name for step in app.Worker(concurrency=1, quiet=True).steps]
-    assert names[0] == "mailworker.worker.watcher.Closing", names
+    assert names[0] == "mailworker.worker.closing.Closing", names
     assert names.index("celery.worker.components.Pool") < names.index("mailworker.worker.watcher.Watcher"), names
 """
     environment = settings_for("redis://127.0.0.1:1/0", "smtp://127.0.0.1:1")

@@ -73,7 +73,7 @@ def test_many_may_be_inside_and_none_comes_in_while_a_fork_waits() -> None:
 
 
 def test_a_thread_that_stays_inside_does_not_keep_a_fork_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forks, "PATIENCE", 0.05)
+    monkeypatch.setattr(forks, "LONGEST_WAIT", 0.05)
     gate = Gate()
     with gate.inside():
         gate._before()
