@@ -1,0 +1,82 @@
+"""From the table of a mail's fields follow its readers and its writers: what one writes, the other reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailworker.errors import Unsendable
+from mailworker.mail.address import Mailbox
+from mailworker.mail.arguments import SIGNATURE, from_arguments
+from mailworker.mail.email import Email, Limits
+from mailworker.mail.entry import check_size, from_entry, to_entry, to_php
+from mailworker.mail.fields import FIELDS
+from mailworker.mail.mailboxes import Mailboxes
+
+from . import php_oracle
+
+LIMITS = Limits(recipients=2**20)
+
+LOCAL = st.text("az09+_'é标", min_size=1, max_size=9) | st.text("az ,;<>é", min_size=1, max_size=9).map('"{}"'.format)
+DOMAIN = st.sampled_from(["example.com", "a.test", "[127.0.0.1]", "[IPv6:::1]"])
+ADDRESSES = st.builds("{}@{}".format, LOCAL | st.just('"\\\\ \\""'), DOMAIN)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\\"{}:;,\r\n\0aü😀'), max_size=80)
+OCTETS = st.binary(max_size=80) | TEXT.map(str.encode)
+
+
+def emails(octets: st.SearchStrategy[bytes]) -> st.SearchStrategy[Email]:
+    """Any mail of which every text is made of `octets`, field for field as the table says."""
+    box = st.builds(Mailbox, ADDRESSES, octets)
+    boxes = st.lists(box, min_size=1, max_size=5, unique_by=lambda box: box.address).map(tuple)
+    return st.builds(Email, **{field.name: boxes if isinstance(field.kind, Mailboxes) else octets for field in FIELDS})
+
+
+def test_the_table_the_mail_and_the_signature_have_the_same_fields() -> None:
+    names = [field.name for field in FIELDS]
+    assert names == [attribute.name for attribute in dataclasses.fields(Email)]
+    assert sorted(names) == sorted(SIGNATURE.parameters)
+
+
+@given(emails(TEXT.map(str.encode)))
+def test_what_is_written_into_the_spool_is_the_mail_that_is_read(email: Email) -> None:
+    assert from_entry(to_entry(email), LIMITS) == email
+
+
+@given(emails(OCTETS))
+def test_what_is_written_as_php_is_the_mail_that_is_read(email: Email) -> None:
+    assert from_entry(to_php(email), LIMITS) == email
+
+
+def test_what_is_written_as_php_is_what_php_writes() -> None:
+    """`unserialize()` reads it, and `serialize()` makes the same octets of it again."""
+    texts: list[bytes] = []
+
+    @given(emails(OCTETS))
+    def write(email: Email) -> None:
+        texts.append(to_php(email))
+
+    write()
+    assert [packed for _, packed in php_oracle.packs(texts, "serialize")] == texts
+
+
+@given(emails(TEXT.map(str.encode)))
+def test_what_was_read_from_a_call_is_the_mail_that_was_passed(email: Email) -> None:
+    passed: dict[str, Any] = {
+        field.name: field.kind.to_json(getattr(email, field.name)) for field in FIELDS
+    }  # {address: name} and text: what a call takes
+    assert from_arguments((), passed, LIMITS) == email
+
+
+@given(emails(TEXT.map(str.encode)), st.sampled_from([-1, 0, 1]))
+def test_the_limit_of_a_call_is_that_of_the_entry_it_becomes(email: Email, room: int) -> None:
+    limit = len(to_entry(email)) + room
+    if room < 0:
+        with pytest.raises(Unsendable, match="more than the limit"):
+            check_size(email, Limits(mail=limit))
+    else:
+        check_size(email, Limits(mail=limit))
+        assert from_entry(to_entry(email), Limits(mail=limit, recipients=2**20)) == email
