@@ -141,9 +141,11 @@ class Batch:
                 self._judge(mail, verdict)
             else:
                 code = verdict.final.code if verdict.final else 0
-                seconds = self._forget(mail.id)
+                seconds = self.moved - self._forget(mail.id)
                 self._conclude(Attempt(mail.id, self._relay, _SENT, code, verdict.phase, seconds))
-            self._was_answered()
+            self.answered += 1
+            if self.is_probe:
+                self._relay_works()
 
     def again(self, mail: Outgoing) -> None:
         with self._lock:
@@ -170,7 +172,8 @@ class Batch:
         if said is not None and isinstance(step, Failed) and self._is_the_sites(mail, said):
             return
         if of_the_mail:
-            self._was_answered()
+            self.answered += 1
+            self._relay_works()
 
     def _keep_pace(self) -> None:
         now = time.monotonic()
@@ -197,7 +200,8 @@ class Batch:
         if verdict.final is not None and isinstance(outcome, Deferred) and throttled(verdict):
             self.slower = SmtpError(verdict.phase, verdict.final.code, verdict.final.text)
         step = self._split.so_far(mail, outcome)
-        attempt = judged(mail.id, self._relay, step, verdict, self._forget(mail.id))
+        seconds = time.monotonic() - self._forget(mail.id)
+        attempt = judged(mail.id, self._relay, step, verdict, seconds)
         if isinstance(step, Further):
             self._go_on(mail, attempt)
         else:
@@ -232,8 +236,8 @@ class Batch:
         self.attempts[mail.id] = Attempt(mail.id, self._relay, Returned())
         return True
 
-    def _was_answered(self) -> None:
-        self.answered += 1
+    def _relay_works(self) -> None:
+        """It answered: where this batch is the probe, that closes the breaker."""
         if not self.is_probe:
             return
         try:
@@ -292,7 +296,7 @@ class Batch:
         self._settling.add(attempt)
 
     def _forget(self, mail_id: str) -> float:
-        """It is in the session's hands no more. Returns for how many seconds it was."""
+        """It is in the session's hands no more. Returns since when it was."""
         self._committed.discard(mail_id)
         handed_out = self.under_way.pop(mail_id, None)
-        return time.monotonic() - handed_out[1] if handed_out else 0.0
+        return handed_out[1] if handed_out else time.monotonic()

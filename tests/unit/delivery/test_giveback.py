@@ -6,7 +6,9 @@ import pytest
 
 from mailworker.delivery.chunks import CHUNK, in_chunks
 from mailworker.delivery.giveback import entries
-from mailworker.mail.email import Limits
+from mailworker.mail.address import Mailbox
+from mailworker.mail.email import Email, Limits
+from mailworker.mail.entry import to_php
 from mailworker.spool import Waiting
 
 OLD = (1, "old", Waiting("queue:email", b"\0 as it was", reached=False))
@@ -20,11 +22,7 @@ def test_the_newest_goes_first_and_who_may_have_it_keeps_it() -> None:
     assert entries([OLD, REACHED, NEW_CODE, OTHER, NO_MAIL], "queue:email", Limits()) == [
         ("none", "queue:email", b"no mail"),
         ("other", "queue:other", b"of another list"),
-        (
-            "new",
-            "queue:email",
-            b'a:3:{s:2:"to";a:1:{s:7:"a@x.org";N;}s:4:"body";s:1:"b";s:7:"subject";s:1:"s";}',
-        ),
+        ("new", "queue:email", to_php(Email((Mailbox("a@x.org"),), b"s", b"b"))),
         ("old", "queue:email", b"\0 as it was"),
     ]
 
