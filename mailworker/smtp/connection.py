@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..errors import OutOfStep, SmtpError
+from ..keepalive import FORGOTTEN
 from .relay import Relay
 from .replies import Reply, ReplyReader
 from .wording import Wording
@@ -23,11 +24,8 @@ from .wording import Wording
 LARGE: Final = 64 * 1024
 """Octets above which joining for the sake of one segment costs more than it saves."""
 
-FORGOTTEN: Final = 2
-"""Seconds of idleness after which a connection is asked for an answer before it is used: one round trip."""
-
 SOON: Final = 0.8
-"""Seconds for that answer."""
+"""Seconds for the answer of a connection that was idle."""
 
 
 class Connection:

@@ -10,14 +10,12 @@ import socket
 import time
 from typing import Any, Final
 
+from .. import keepalive
 from ..errors import SmtpError
 from .relay import Relay
 
 SHARE: Final = 0.5
 """Seconds that an address has for itself. Then the next one is tried beside it, as RFC 8305 does."""
-
-_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-"""Seconds, seconds and times. In time for what forgets an idle connection after 20 s, and soon where it has."""
 
 _Address = tuple[Any, ...]
 _worked: dict[tuple[str, int], Any] = {}
@@ -106,11 +104,9 @@ class _Attempts:
 def _prepare(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEP_ALIVE.items():
-        option = getattr(socket, name, None)
-        if option is not None:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    for option, value in keepalive.options().items():
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _addresses(relay: Relay) -> list[_Address]:

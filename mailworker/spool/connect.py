@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -14,19 +13,16 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from .. import keepalive
+from ..keepalive import FORGOTTEN
 from .sentinel import sentinels
 from .server import Server, options_of, server
 
-FORGOTTEN: Final = 2
-"""Seconds of idleness after which a connection is asked for an answer before it is used."""
-
 SOON: Final = 1
-"""Seconds for that answer. What lies between (NAT, a load balancer) forgets idle connections and tells nobody."""
+"""Seconds for the answer of a connection that was idle."""
 
 UNSENT: Final = "there was no connection, and no command left"
 """The note on an error after which nothing can arrive late."""
-
-_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
 def connect(url: str, timeout: float = 10) -> redis.Redis:
@@ -58,8 +54,7 @@ def _impatient(client: redis.Redis) -> redis.Redis:
     pool: Any = client.connection_pool
     kind: Any = pool.connection_class
     if issubclass(kind, redis.Connection):
-        numbers = {getattr(socket, name): value for name, value in _KEEP_ALIVE.items() if hasattr(socket, name)}
-        pool.connection_kwargs["socket_keepalive_options"] = numbers
+        pool.connection_kwargs["socket_keepalive_options"] = keepalive.options()
     pool.connection_class = type(kind.__name__, (_Impatient, kind), {})
     return client
 
