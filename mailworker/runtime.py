@@ -70,10 +70,10 @@ def slots() -> Slots:
 
 def at_work() -> bool:
     """Does this process have mail in hand? Takes no lock: a signal's handler asks."""
-    return bool(seated())
+    return bool(owners_at_work())
 
 
-def seated() -> frozenset[str]:
+def owners_at_work() -> frozenset[str]:
     """The owners whose slots in this process are taken."""
     made = _slots.get(os.getpid())
     return frozenset(made.taken) if made else frozenset()

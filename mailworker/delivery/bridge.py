@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..spool import Claim, Spool
+from .chunks import chunks
 
 MOST: Final = 1000
 SECONDS: Final = 2.0
@@ -19,10 +20,12 @@ _TOKEN: Final = re.compile(r"(?:[^ \n]+ )?[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What a run leaves to its caller: to ring the bridge again under its owner's name, or to deliver one mail."""
+    """What a run leaves to its caller."""
 
     again: bool = False
+    """To ring the bridge again, under its owner's name."""
     lone: str | None = None
+    """To deliver this mail."""
 
 
 def run(
@@ -53,17 +56,18 @@ def run(
     except Exception:
         # Whether the claim ran or not: what it took is due now, and the lock is free.
         spool.release(owner, died=False)
-        give_back(spool, token)
+        free_lock(spool, token)
         raise
     spool.release(owner, died=False)
     return Rest()
 
 
-def give_back(spool: Spool, token: Any) -> None:
-    """Frees the lock of a bridge that never came to claim. Raises `SpoolError`.
+def free_lock(spool: Spool, token: Any) -> None:
+    """Of a bridge that never came to claim. Raises `SpoolError`.
 
-    A bridge that has itself rung again has its owner's name for a token, and that owner may have mails in hand by now:
-    its lock ends by itself, or with the owner. The same for whatever somebody else wrote into such a message.
+    Only a ringer's own token is freed. A bridge that has itself rung again has its owner's name for a token, and that
+    owner may have mails in hand by now: its lock ends by itself, or with the owner. What somebody else wrote into such
+    a message frees nothing either.
     """
     if isinstance(token, str) and _TOKEN.fullmatch(token):
         spool.release(token, died=False)
@@ -72,10 +76,5 @@ def give_back(spool: Spool, token: Any) -> None:
 def doorbells(claim: Claim, batch: int) -> Iterator[list[str]]:
     """The ids of each doorbell: spread evenly over the pool, up to a batch each, and the suspects alone."""
     share = max(1, min(batch, -(-len(claim.together) // claim.pool_size)))
-    yield from _chunks(claim.together, share)
-    yield from _chunks(claim.alone, 1)
-
-
-def _chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:
-    for begin in range(0, len(ids), size):
-        yield list(ids[begin : begin + size])
+    yield from chunks(claim.together, share)
+    yield from chunks(claim.alone, 1)

@@ -1,8 +1,8 @@
-"""Many mails in steps that Redis bears: each script ends soon, and a person sees how far it is."""
+"""Many mails in steps: each script in Redis ends soon, and a person sees how far it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -11,10 +11,16 @@ CHUNK: Final = 200
 """Mails that one script takes."""
 
 
+def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    for begin in range(0, len(items), size):
+        yield list(items[begin : begin + size])
+
+
 def in_chunks(items: Sequence[T], act: Callable[[Sequence[T]], int], progress: Callable[[int, int], None]) -> int:
     """The sum of what `act` returns. Calls `progress(done, of)` after each chunk."""
-    total = 0
-    for begin in range(0, len(items), CHUNK):
-        total += act(items[begin : begin + CHUNK])
-        progress(min(begin + CHUNK, len(items)), len(items))
+    total = done = 0
+    for chunk in chunks(items, CHUNK):
+        total += act(chunk)
+        done += len(chunk)
+        progress(done, len(items))
     return total

@@ -3,15 +3,16 @@ are fetched when their turn comes.
 
 The whole way, and where each step stands:
 
-1. take the record in this owner's name (`deliver`),
+1. take the record in this owner's name, for its relay (`deliver`); today there is one relay,
 2. read it: octets become an `Email`,
-3. route it: which relay, and whose sender; today there is one of each,
+3. choose its sender: today the site's,
 4. build it: the `Email` becomes an `Envelope` with its exact octets,
 5. narrow it to the recipients who do not have it yet, and (`split`) to as many as the relay takes at once,
-6. send it (`smtp.session`, which asks `batch` for leave), settle what the relay said (`retry`, `settle`).
+6. send it (`smtp.session`, which asks the `batch` for leave),
+7. decide what the relay's verdict means (`retry`) and write it down (`settle`), and tell who wants to know (`attempt`).
 
-Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a step between 2 and 4; signing is the
-last before 6, since it covers the exact octets. Each is a line in `Compose.__call__`.
+Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a step between 2 and 4. Signing is the
+last one before 6, since it covers the exact octets. Each is a line in `Compose.__call__`.
 """
 
 from __future__ import annotations

@@ -49,4 +49,4 @@ def _wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any
         for mail_id, each in carriers.mails(task_id, items, CARRIERS[name]):
             spool.wake([sent_by_name.keep(mail_id, each, {})])
     elif name == BRIDGE:
-        bridge.give_back(spool, args[0] if args else "")
+        bridge.free_lock(spool, args[0] if args else "")

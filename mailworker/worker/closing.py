@@ -96,5 +96,5 @@ def _done(name: str) -> bool:
     """Nobody works under this name any more: its process is gone, or its slot in this one is free."""
     member = owner.member_of(name)
     if member is not None and member.process == os.getpid():
-        return name not in runtime.seated()
+        return name not in runtime.owners_at_work()
     return member is None or machine.gone(member)

@@ -75,7 +75,7 @@ def bridge(self: Task, token: str) -> None:
     if not _for_this_site(self) or not isinstance(token, str) or not token:
         return
     if stopping.begun():
-        bridging.give_back(runtime.spool(), token)  # the lock is another worker's now
+        bridging.free_lock(runtime.spool(), token)  # the lock is another worker's now
         return
     with runtime.slots().take() as slot:
         rest = bridging.run(runtime.spool(), slot.owner, token, _ring_for, stopping.begun)

@@ -36,5 +36,5 @@ class Released:
 )
 def test_only_a_ring_s_own_token_is_given_back(token: Any, released: bool) -> None:
     spool = Released()
-    bridge.give_back(cast(Spool, spool), token)
+    bridge.free_lock(cast(Spool, spool), token)
     assert spool.names == ([token] if released else [])
