@@ -42,7 +42,8 @@ _SAFE: Final = frozenset(b"_:.-{}~" + (string.ascii_letters + string.digits).enc
 
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _LOCALS: Final = re.compile(r"^local (?:function )?([\w, ]+)", re.MULTILINE)
-_COMMENT: Final = re.compile(r"--.*")
+_NO_CODE: Final = re.compile(r"'[^'\n]*'|--.*")
+"""Texts and comments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def _defined(block: str) -> frozenset[str]:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(_COMMENT.sub("", text)))
+    return frozenset(_WORD.findall(_NO_CODE.sub("", text)))
 
 
 @cache

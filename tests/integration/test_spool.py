@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import redis
@@ -13,7 +14,7 @@ from mailworker.delivery.giveback import give_back
 from mailworker.errors import SpoolError
 from mailworker.mail.email import Limits
 from mailworker.outcome import Deferred, Failed, Held, Returned, Sent
-from mailworker.spool import Queries, Spool, connect
+from mailworker.spool import Queries, Spool, connect, lua
 from tests.conftest import RedisServer
 
 QUEUE = "queue:email"
@@ -636,3 +637,23 @@ def test_a_put_whose_answer_was_lost_and_whose_mail_was_sent_meanwhile_makes_no_
     monkeypatch.undo()
     if not keyed:
         assert 0 <= spool.client.ttl("mailworker:day:m") <= 60 if flood else not spool.client.exists("mailworker:day:m")
+
+
+class Echo(NamedTuple):
+    text: str
+    many: Sequence[str]
+    number: int
+    yes: bool
+    octets: bytes
+    no: bool
+    more: Sequence[bytes]
+
+
+@pytest.mark.parametrize("length", [0, 1, 999, 1000, 10_000])
+def test_a_scripts_arguments_arrive_with_their_names_and_types(length: int, client: redis.Redis) -> None:
+    many, more = ["ü"] * length, [b"\xff"] * 3
+    arguments = lua._arguments(Echo)
+    text = "".join(lua._needed(arguments)) + arguments + "return {text, many, number + 1, yes, octets, not no, more}"
+    sent = Echo("é", many, 7, yes=True, octets=b"\0\xff", no=False, more=more)
+    found: Any = client.eval(text, 0, b"call", *lua.encode(sent))
+    assert found == ["é".encode(), ["ü".encode()] * length, 8, 1, b"\0\xff", 1, more]

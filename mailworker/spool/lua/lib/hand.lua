@@ -35,7 +35,8 @@ local function abandon(id, died)
     doubt(id)
     if IN_DOUBT == 'hold' then
       abandoned[#abandoned + 1] = 'in_doubt ' .. id
-      return bury(id, state, 'in_doubt', 'the worker died after it began to send; the relay may have the mail', 0, 'held')
+      local detail = 'the worker died after it began to send; the relay may have the mail'
+      return bury(id, state, 'in_doubt', detail, 0, 'held')
     end
     abandoned[#abandoned + 1] = 'doubt ' .. id
   end

@@ -1,6 +1,10 @@
 -- The bridge's lock. Its holder is a bridge's owner, or the token of one who rings: its owner, a blank and a number.
--- In ms: for a bridge at work, and for who rings until a bridge answers.
-local BRIDGE_MS, RINGER_MS = 10000, 5000
+
+-- A bridge at work keeps it so long.
+local BRIDGE_MS = 10000
+
+-- Who rings keeps it so long, unless a bridge answers.
+local RINGER_MS = 5000
 
 local function lock_holder() return redis.call('GET', BRIDGE_LOCK) end
 

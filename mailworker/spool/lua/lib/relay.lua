@@ -75,7 +75,9 @@ local function relay_down(relay, text, configuration, enough, place, slower)
   -- A mail that went through since the last failure shows that the relay works: failures count in a row.
   local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
   local was_open = relay_is_open(relay)
-  if not was_open and redis.call('HGET', key, 'sent') ~= sent then redis.call('HSET', key, 'failures', 0, 'since', now) end
+  if not was_open and redis.call('HGET', key, 'sent') ~= sent then
+    redis.call('HSET', key, 'failures', 0, 'since', now)
+  end
   local failures = redis.call('HINCRBY', key, 'failures', 1)
   redis.call('HSET', key, 'text', text, 'configuration', configuration and 1 or 0, 'failed_at', now, 'place', place,
     'sent', sent, 'slower', slower and 1 or 0)
@@ -106,8 +108,13 @@ local function relay_up(relay)
 end
 
 -- Its places. How many connections it bears is found out by what it refuses, and shared by all. One more is tried
--- after the first wait, then after twice as long, up to the longest; soon, where the last one more was taken. In ms.
-local FIRST_ONE_MORE, LONGEST_ONE_MORE, SOON_ONE_MORE = 120000, 1200000, 5000
+-- after so many ms, then after twice as long, up to the longest.
+local FIRST_ONE_MORE = 120000
+
+local LONGEST_ONE_MORE = 1200000
+
+-- Where the last one more was taken, the next is tried so soon.
+local SOON_ONE_MORE = 5000
 
 -- So many refusals in a row show that it bears fewer: not only that it has not noticed yet who left.
 local REFUSED_PLACES = 3

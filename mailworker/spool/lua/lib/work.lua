@@ -1,9 +1,11 @@
 -- Is there something to do for the bridge? Its doorbells are bounded: RUNG holds the mails for which one is out and
 -- not answered, by the time at which it is given up.
 
--- A doorbell that is not answered in this time is rung again; and the same where its producer has yet to ring: longer
--- than a lost answer takes to be missed, and asked for again. In ms.
-local DOORBELL_MS, PRODUCER_MS = 45000, 15000
+-- A doorbell that is not answered in this time is rung again.
+local DOORBELL_MS = 45000
+
+-- The same, where its producer has yet to ring: longer than a lost answer takes to be missed, and asked for again.
+local PRODUCER_MS = 15000
 
 -- Full doorbells for each pool child that may be out.
 local DOORBELLS_A_CHILD = 2

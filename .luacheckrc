@@ -1,0 +1,6 @@
+-- The scripts as they are sent to Redis: see tests/unit/spool/test_lua.py.
+std = {
+  globals = {"ARGV", "KEYS"},
+  read_globals = {"cjson", "ipairs", "math", "pairs", "redis", "string", "tonumber", "tostring", "type", "unpack"},
+}
+max_line_length = 120

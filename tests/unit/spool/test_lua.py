@@ -1,0 +1,76 @@
+"""The scripts, as they are sent to Redis, should be Lua without a slip: names are declared once, and each is used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailworker.spool import lua
+from mailworker.spool.constants import Constants
+from mailworker.spool.scripts import ALL, name_of
+from tests.lua_scopes import Check
+
+REDIS = (
+    "ARGV", "KEYS", "cjson", "ipairs", "math", "pairs", "redis", "string", "table", "tonumber", "tostring", "type",
+    "unpack",
+)  # fmt: skip
+"""What Redis lets a script use, as far as ours do."""
+
+ROOT = Path(__file__).parents[3]
+TEXTS = {script: sent.text for script, sent in lua.scripts("site's:", Constants()).items()}
+
+
+@pytest.mark.parametrize("script", ALL, ids=name_of)
+def test_each_name_of_a_script_is_declared_once_and_used(script: Any) -> None:
+    assert Check(REDIS).script(TEXTS[script]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("return bceome(1)", "bceome is not declared"),
+        ("count = 1", "count is not declared"),
+        ("local a = 1", "a is not used"),
+        ("local function f() end", "f is not used"),
+        ("local a = 1\nlocal function f(a) return a end\nreturn f(a)", "a hides another"),
+        ("local a = 1\nfor _, a in ipairs(KEYS) do return a end\nreturn a", "a hides another"),
+        ("do local a = 1 end\nreturn a", "a is not declared"),
+        ("local a = {b = 1}\nreturn a.c, a[d]", "d is not declared"),
+        ("local a = 1\nrepeat local b = 2 until b == a or c", "c is not declared"),
+    ],
+)
+def test_a_slip_is_found(text: str, fault: str) -> None:
+    assert fault in Check(REDIS).script(text)
+
+
+def test_what_is_no_lua_is_refused() -> None:
+    with pytest.raises(Exception, match=r".+"):
+        Check(REDIS).script("if then")
+
+
+def test_luacheck_has_nothing_to_say(tmp_path: Path) -> None:
+    program = shutil.which("luacheck")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("luacheck is missing: the package lua-check has it")
+        pytest.skip("luacheck is not installed; the checks above are")
+    for script, text in TEXTS.items():
+        (tmp_path / f"{name_of(script)}.lua").write_text(text)
+    command = [program, "--no-color", "--codes", "--config", str(ROOT / ".luacheckrc"), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_no_function_or_constant_of_a_library_has_a_second_one_of_its_name() -> None:
+    names = [name for defined, _, _ in lua._blocks() for name in defined]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_each_function_of_a_library_is_sent_with_a_script() -> None:
+    sent = "\n".join(TEXTS.values())
+    assert [block for _, block, _ in lua._blocks() if block not in sent] == []
