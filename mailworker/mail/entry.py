@@ -20,10 +20,9 @@ _JSON: Final = tuple((field.name, attrgetter(field.name), field.kind.to_json) fo
 _PHP: Final = tuple(
     (php.string(field.name.encode("ascii")), attrgetter(field.name), field.kind.to_php) for field in FIELDS
 )
-
 _SIZES: Final = tuple((attrgetter(field.name), field.kind.size) for field in FIELDS)
-_MOST_BETWEEN: Final = sum(len(field.name) + 6 for field in FIELDS)
-"""Octets of the JSON between the contents: names, quotes, colons, commas and brackets."""
+_MOST_BETWEEN: Final = 2 + sum(len(field.name) + 6 for field in FIELDS)
+"""Octets of the JSON between the contents: names, quotes, colons, commas and braces."""
 
 
 def from_entry(raw: bytes, limits: Limits) -> Email:

@@ -26,8 +26,8 @@ def mails(task_id: Any, items: Sequence[Any], starred: bool) -> Iterator[tuple[s
         yield f"{sent_by_name.id_of(task_id)}-{number}", item if starred else [item]
 
 
-def replace_celery_s(app: Celery, ring: Callable[[str], None]) -> None:
-    """Now, or once Celery has registered its own, which it does when the app is finalized."""
+def register(app: Celery, ring: Callable[[str], None]) -> None:
+    """Puts ours in the place of Celery's own, which Celery registers when the app is finalized."""
 
     def replace(*_: Any, **__: Any) -> None:
         for name, starred in CARRIERS.items():

@@ -1,7 +1,6 @@
 """Mail that another program sent by the task's name, with its arguments in the message.
 
-It is in that message alone, so first of all it gets a record: everything else goes on as if it had been spooled where
-it was sent.
+It is in that message alone, so first of all it gets a record. From there on it is like any other mail of the spool.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ def id_of(task_id: Any) -> str:
 
 
 def accept(mail_id: str, args: Any, kwargs: Any, eta: Any) -> Accepted:
-    """What has a record now, and whether it has to be rung for. Raises `SpoolError`.
+    """Gives the mail its record. Raises `SpoolError` where that fails.
 
     What can never be a mail becomes a dead letter, which keeps the arguments as they came; then `MailFailed` is raised.
     """
     try:
-        payload = to_entry(from_arguments(args, kwargs, runtime.settings().limits))
+        payload = _payload(args, kwargs)
     except (TypeError, Unsendable) as error:
         reason = error.reason if isinstance(error, Unsendable) else "bad_arguments"
         _bury(mail_id, args, kwargs, reason, str(error))
@@ -43,13 +42,17 @@ def accept(mail_id: str, args: Any, kwargs: Any, eta: Any) -> Accepted:
 
 
 def keep(mail_id: str, args: Any, kwargs: Any) -> str:
-    """The id under which it has a record now, or had one before. What is no mail becomes a dead letter when its turn
-    comes. Raises `SpoolError`."""
+    """Gives the mail its record, and returns the id under which it has it. What is no mail becomes a dead letter when
+    its turn comes. Raises `SpoolError`."""
     try:
-        payload = to_entry(from_arguments(args, kwargs, runtime.settings().limits))
+        payload = _payload(args, kwargs)
     except (TypeError, Unsendable):
         payload = _as_they_came(args, kwargs)
     return runtime.spool().accept(mail_id, payload, keyed=True).id
+
+
+def _payload(args: Any, kwargs: Any) -> bytes:
+    return to_entry(from_arguments(args, kwargs, runtime.settings().limits))
 
 
 def _bury(mail_id: str, args: Any, kwargs: Any, reason: str, detail: str) -> None:

@@ -47,7 +47,7 @@ def send_email(self: Task, *args: Any, **kwargs: Any) -> str | None:
     if self.request.called_directly or self.request.is_eager:
         return send_directly(args, kwargs)
     mail_id = sent_by_name.id_of(self.request.id)
-    if args or kwargs:
+    if args or kwargs:  # sent by name, with the mail in the message
         with sent_by_name.back_unless_spooled():
             mail_id = sent_by_name.accept(mail_id, args, kwargs, self.request.get("mail_eta")).id
     elif not _for_this_site(self):
@@ -125,4 +125,4 @@ def _tell_celery(outcome: Step) -> None:
             raise Retry(exc=events.deferral(outcome), when=outcome.delay)
 
 
-carriers.replace_celery_s(app, send_email.ring)
+carriers.register(app, send_email.ring)
