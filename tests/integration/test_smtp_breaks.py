@@ -384,7 +384,7 @@ def test_a_relay_that_ignores_reset_and_calls_the_next_mail_nested_ends(extensio
 
 
 @WAYS
-def test_a_relay_that_loses_the_thread_ends_the_session_and_costs_no_mail(extensions: tuple[str, ...]) -> None:
+def test_a_relay_that_gets_out_of_sequence_ends_the_session_and_costs_no_mail(extensions: tuple[str, ...]) -> None:
     with SmtpServer({"MAIL": behave.after(2, answer(503))}, extensions=extensions) as server:
         journal = Journal(mails(6))
         error, connection = broken(server, journal)

@@ -328,7 +328,7 @@ def test_a_connection_on_which_the_relay_said_something_unasked_is_not_reused() 
         until(lambda: not connection.reusable())
 
 
-def test_a_connection_is_not_reused_after_its_share_or_when_idle_for_long() -> None:
+def test_a_connection_is_not_reused_after_its_mails_or_when_idle_for_long() -> None:
     with SmtpServer() as server:
         with closing(open_connection(relay_of(server, mails=2))) as connection:
             journal = send(connection, [mail("a"), mail("b"), mail("c")])

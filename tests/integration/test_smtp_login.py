@@ -240,12 +240,6 @@ def test_a_token_that_cannot_be_had_says_why(tokens: Tokens, text: str) -> None:
     assert caught.value.configuration is ("did not end" not in text)
 
 
-def test_the_end_of_a_jwt_is_known() -> None:
-    assert token._parse(jwt(1000.0), 0).ends == 1000
-    assert token._parse("opaque", 0).ends == float("inf")
-    assert token._parse("a.b.c", 0).ends == float("inf")
-
-
 def test_a_relay_without_tokens_says_what_it_offers() -> None:
     with SmtpServer({"EHLO": announcing("AUTH PLAIN LOGIN")}) as server, pytest.raises(SmtpError) as caught:
         open_connection(relay_of(server, user="shop", tokens=Tokens(file=os.devnull)))
