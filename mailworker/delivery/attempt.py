@@ -38,6 +38,7 @@ Observer = Callable[[Sequence[Attempt]], None]
 
 
 def judged(mail_id: str, relay: str, outcome: Step, verdict: Verdict, seconds: float) -> Attempt:
+    """A relay gave its verdict on this mail."""
     code = outcome.code if isinstance(outcome, Deferred | Failed) else verdict.final.code if verdict.final else 0
     return Attempt(mail_id, relay, outcome, code, verdict.phase, seconds)
 

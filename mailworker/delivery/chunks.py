@@ -12,6 +12,7 @@ CHUNK: Final = 200
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """In their order; the last one may be shorter."""
     for begin in range(0, len(items), size):
         yield list(items[begin : begin + size])
 

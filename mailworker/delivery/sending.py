@@ -19,6 +19,8 @@ LATER: Final = 1.0
 
 
 class Sending:
+    """A batch on its way over the warm connection, until nothing of it is left or it may not begin more."""
+
     def __init__(self, batch: Batch, warm: WarmConnection, places: Places, breaker: Breaker) -> None:
         self._batch = batch
         self._warm = warm

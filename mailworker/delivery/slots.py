@@ -22,6 +22,8 @@ from .places import Limit
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Slot:
+    """An owner's name and its warm connection: one task at a time holds it."""
+
     owner: str
     """The name under which its mails are in hand."""
     warm: WarmConnection

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Stop:
+    """What a batch asks before it begins a mail, and before it waits."""
+
     seconds: float
     """No mail of a batch is begun after this time; the rest goes back to the queue."""
     stopping: Callable[[], bool] = lambda: False

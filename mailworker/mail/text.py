@@ -44,6 +44,7 @@ class Text:
 
 
 def utf8(name: str, text: str) -> bytes:
+    """Raises `Unsendable` with reason `bad_text`. `name` is the field's."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:

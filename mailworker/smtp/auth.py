@@ -57,6 +57,8 @@ def oauthbearer(relay: Relay, token: str) -> Dialogue:
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
+    """A way to log in (RFC 4954), and what its dialogue needs."""
+
     name: str
     dialogue: Callable[[Relay, str], Dialogue]
     token: bool = False

@@ -13,11 +13,15 @@ from .verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
+    """A mail that is to be sent, under its id in the spool."""
+
     id: str
     envelope: Envelope
 
 
 class Journal(Protocol):
+    """Where a session takes its mails from, and where it writes down what became of them."""
+
     def next(self, count: int) -> list[Outgoing]:
         """Up to `count` mails more; none when there are no more, or the caller is to stop."""
 

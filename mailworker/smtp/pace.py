@@ -13,6 +13,8 @@ LATEST: Final = 30.0
 
 
 class Pace:
+    """How long a relay usually takes, by the last mails and the last opening."""
+
     def __init__(self) -> None:
         self._mails: deque[float] = deque(maxlen=5)
         self.opening = 0.0

@@ -13,6 +13,8 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
+    """Words in a reply that mean something."""
+
     said: re.Pattern[str]
     unless: re.Pattern[str] | None = None
     """What shows that something else is meant."""

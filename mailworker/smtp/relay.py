@@ -27,6 +27,8 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
+    """One relay: where it is, the login, what is used of its extensions, and how long it may take."""
+
     host: str
     port: int
     security: Security = Security.CLEAR

@@ -13,6 +13,8 @@ MOST: Final = 10
 
 
 class Unconfirmed:
+    """Verdicts that are kept back: a relay may be out of step, and its next reply shows whether they can be believed."""
+
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._verdicts: list[tuple[Outgoing, Verdict]] = []

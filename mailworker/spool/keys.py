@@ -44,6 +44,8 @@ class Key(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
+    """The keys of one spool, by its prefix."""
+
     prefix: str
 
     def __call__(self, key: Key, of: str = "") -> str:

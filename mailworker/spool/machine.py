@@ -40,6 +40,7 @@ def _has(proc: Path, kind: str) -> bool:
 
 
 def itself(proc: Path = PROC) -> Member:
+    """This process."""
     return Member(os.getpid(), started(os.getpid(), proc))
 
 

@@ -32,6 +32,7 @@ def name_slot(worker: str, number: int) -> str:
 
 
 def worker_of(owner: str) -> str:
+    """The worker that an owner belongs to; a worker's main process is an owner itself."""
     return owner.partition("/")[0]
 
 

@@ -63,6 +63,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
+    """What a child has in hand once it took a batch, and what it was told on that occasion."""
+
     records: list[Record]
     ring: str | None
     """The token to ring the bridge with, where this child has to."""

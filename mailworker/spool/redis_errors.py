@@ -75,10 +75,12 @@ def code(error: BaseException) -> str:
 
 
 def translated(error: redis.RedisError) -> SpoolError:
+    """For `raise … from error`."""
     return SpoolError(f"Redis: {words(error)}")
 
 
 def is_full(error: BaseException) -> bool:
+    """Redis has no memory left for a write."""
     return code(error) == "OOM"
 
 

@@ -60,6 +60,8 @@ class Connected(NamedTuple):
 
 
 class Disconnected(NamedTuple):
+    """This owner's place at the relay is free."""
+
     relay: str
     owner: str
 
