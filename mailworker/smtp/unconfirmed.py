@@ -13,7 +13,7 @@ MOST: Final = 10
 
 
 class Unconfirmed:
-    """Verdicts that are kept back: a relay may be out of step, and its next reply shows whether they can be believed."""
+    """Verdicts that are kept back: the relay may be out of step, and its next reply shows whether they can be true."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
