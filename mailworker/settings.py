@@ -36,6 +36,7 @@ from .smtp import relay_url
 from .smtp.relay import Deadlines, Relay
 from .smtp.tls import ca_file
 from .smtp.token import Tokens
+from .spool import constants
 from .spool.sentinel import SENTINEL_SCHEMES, sentinels
 from .spool.server import Broker, broker, options_of, server
 from .urls import check_login, host_of, scheme_of, split
@@ -147,7 +148,7 @@ class Settings(BaseModel):
     """The largest entry that is sent, in octets: 25 MiB. A larger one is a dead letter (`too_large`)"""
     max_recipients_size: Octets = _LIMITS.recipients
     """The largest sum of a mail's addresses and names, in octets"""
-    batch: Annotated[int, BeforeValidator(whole(1, 1000, "mails"))] = 200
+    batch: Annotated[int, BeforeValidator(whole(1, 1000, "mails"))] = constants.DEFAULTS.batch
     """Mails that one doorbell carries at most"""
     batch_seconds: Waits = 60
     """No mail of a batch is begun after so many seconds; the rest goes back to the queue"""

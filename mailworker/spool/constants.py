@@ -16,7 +16,7 @@ DEFAULT_RELAY: Final = "default"
 class Constants:
     """The same for each call of a process, so that no call carries it. A script knows `in_doubt` as `IN_DOUBT`."""
 
-    batch: int = 100
+    batch: int = 200
     """Mails in a full doorbell."""
     in_doubt: str = "resend"
     """What is done with a mail whose sender died in between: `resend` or `hold`."""
@@ -29,3 +29,6 @@ class Constants:
 
     def as_lua(self, literal: Callable[[Any], str]) -> dict[str, str]:
         return {field.name.upper(): literal(getattr(self, field.name)) for field in fields(self)}
+
+
+DEFAULTS: Final = Constants()

@@ -16,7 +16,7 @@ from ..errors import SpoolError
 from ..outcome import Sent, Step
 from . import redis_errors as refusal
 from . import scripts
-from .constants import DEFAULT_RELAY, Constants
+from .constants import DEFAULT_RELAY, DEFAULTS, Constants
 from .keys import Key, Keys
 from .listen import listen
 from .records import Abandoned, Accepted, Claim, Look, Place, Record, Refused, Taken, token_of
@@ -40,8 +40,9 @@ class Spool:
     an owner that is gone."""
 
     def __init__(
-        self, client: redis.Redis, queues: Sequence[str], prefix: str = "mailworker:", batch: int = 100,
-        in_doubt: str = "resend", largest: int = 25 * 1024 * 1024, relays: Sequence[str] = (DEFAULT_RELAY,),
+        self, client: redis.Redis, queues: Sequence[str], prefix: str = "mailworker:",
+        batch: int = DEFAULTS.batch, in_doubt: str = DEFAULTS.in_doubt, largest: int = DEFAULTS.largest,
+        relays: Sequence[str] = (DEFAULT_RELAY,),
         abandoned: Callable[[Abandoned], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.client = client
