@@ -59,12 +59,12 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
     Raises `Unsendable("unbuildable")` rather than hand out a header that RFC 5322 does not allow.
     """
     recipients = email.recipients
-    smtputf8 = sender.smtputf8 or any(mailbox.smtputf8 for mailbox in recipients)
+    smtputf8 = sender.smtputf8 or any([mailbox.smtputf8 for mailbox in recipients])
     head = b"".join(
         (
             _unstructured(b"Subject: ", email.subject) if email.subject else b"",
             b"From: " + _author(sender) + b"\r\n",
-            *[_addressees(header, mailboxes(email)) for header, mailboxes in _ADDRESSEES],
+            _addressees(email),
             b"Date: " + _date(accepted_ms // 1000) + b"\r\n",
             b"Message-ID: <" + _message_id(message_id) + b">\r\n",
         )
@@ -73,7 +73,7 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
     encoding, body = _content(email.body)
     return Envelope(
         sender=sender.address,
-        recipients=tuple(mailbox.address for mailbox in recipients),
+        recipients=tuple([mailbox.address for mailbox in recipients]),
         data=b"".join((head, _MIME_HEADERS, encoding, b"\r\n\r\n", body)),
         smtputf8=smtputf8,
     )
@@ -225,8 +225,13 @@ def _encoded_words(text: bytes) -> bytes:
     return b"\r\n ".join(words)
 
 
-def _addressees(header: bytes, mailboxes: tuple[Mailbox, ...]) -> bytes:
-    return header + b": " + _mailboxes(mailboxes) + b"\r\n" if mailboxes else b""
+def _addressees(email: Email) -> bytes:
+    headers = b""
+    for name, mailboxes_of in _ADDRESSEES:
+        mailboxes = mailboxes_of(email)
+        if mailboxes:
+            headers += b"%b: %b\r\n" % (name, _mailboxes(mailboxes))
+    return headers
 
 
 def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> bytes:

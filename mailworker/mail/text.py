@@ -21,12 +21,14 @@ class Text:
             if isinstance(value, dict | Opaque):
                 raise Unsendable("bad_field", f"{name}: an array, where text is expected")
             value = php.text_of(value)
-        return self._within(name, value)
+        if self.at_most is not None and len(value) > self.at_most:
+            raise self._too_large(name, value)
+        return value
 
     def from_argument(self, name: str, value: Any) -> bytes:
         if not isinstance(value, str):
             raise TypeError(f"{name}: expected str, got {type(value).__name__}")
-        return self._within(name, utf8(name, value))
+        return self.from_value(name, utf8(name, value))
 
     def to_json(self, content: bytes) -> str:
         return content.decode("utf-8")
@@ -37,10 +39,8 @@ class Text:
     def size(self, content: bytes) -> int:
         return len(content)
 
-    def _within(self, name: str, text: bytes) -> bytes:
-        if self.at_most is not None and len(text) > self.at_most:
-            raise Unsendable("too_large", f"{name}: {len(text)} octets, more than {self.at_most}")
-        return text
+    def _too_large(self, name: str, text: bytes) -> Unsendable:
+        return Unsendable("too_large", f"{name}: {len(text)} octets, more than {self.at_most}")
 
 
 def utf8(name: str, text: str) -> bytes:
