@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import where
-from ..outcome import Deferred, Failed, Returned, Step
-from ..smtp.verdict import Verdict
+from ..outcome import Returned, Step
 
 logger = logging.getLogger(__name__)
 
 
 class Attempt(NamedTuple):
-    """Made where the outcome is decided. A tuple, as it costs a third of a dataclass and each mail has one."""
+    """Made where the verdict is judged. A tuple, as it costs a third of a dataclass and each mail has one."""
 
     id: str
     relay: str
@@ -35,12 +34,6 @@ class Attempt(NamedTuple):
 
 Observer = Callable[[Sequence[Attempt]], None]
 """Is told of attempts once they are written into the spool."""
-
-
-def judged(mail_id: str, relay: str, outcome: Step, verdict: Verdict, seconds: float) -> Attempt:
-    """A relay gave its verdict on this mail."""
-    code = outcome.code if isinstance(outcome, Deferred | Failed) else verdict.final.code if verdict.final else 0
-    return Attempt(mail_id, relay, outcome, code, verdict.phase, seconds)
 
 
 def returned(ids: Iterable[str], relay: str, delay: float = 0) -> dict[str, Attempt]:

@@ -4,24 +4,24 @@ each mail. Knows neither the relay's protocol nor the keys of Redis."""
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import deque
 from typing import Final
 
-from ..errors import SmtpError, SpoolError, Unsendable, where
-from ..outcome import Deferred, Failed, Further, Outcome, Returned, Sent, Step
+from ..errors import SmtpError, SpoolError, Unsendable
+from ..outcome import Deferred, Failed, Further, Returned, Sent, Step
 from ..smtp.journal import Outgoing
 from ..smtp.refusals import Refusal, crowded, refusal, throttled
 from ..smtp.replies import Reply
 from ..smtp.verdict import Verdict
 from ..smtp.warm import WarmConnection
 from ..spool import Record, Taken
-from .attempt import Attempt, judged
+from .attempt import Attempt
 from .breaker import Breaker
 from .compose import Compose
-from .retry import Policy, decide
+from .judge import Judge
+from .retry import Policy
 from .settle import Settling
 from .split import SplitMails, too_many
 from .stop import Stop
@@ -52,11 +52,10 @@ class Batch:
         self.under_way: dict[str, tuple[Outgoing, float]] = {}
         """Handed out to the session, and when."""
         self._todo: deque[Record | Outgoing] = deque(taken.records)
-        self._records = {record.id: record for record in taken.records}
         self._committed: set[str] = set()
         self._split = SplitMails()
+        self._judged = Judge(taken, warm.relay.name, policy, self._split)
         self._compose = compose
-        self._policy = policy
         self._settling = settling
         self._breaker = breaker
         self._warm = warm
@@ -65,7 +64,6 @@ class Batch:
         self._redis_away = False
         self._refused = False
         self._lock = threading.RLock()
-        self._taken_at = taken.now / 1000
         self._begun = self.moved = time.monotonic()
         """`moved` is when the relay gave its last verdict."""
 
@@ -109,10 +107,6 @@ class Batch:
             self._todo.appendleft(item)
         except Unsendable as error:
             self._conclude(Attempt(item.id, self._relay, Failed(error.reason, error.detail)))
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not stop the mails behind this one
-            logger.error("mail %s cannot be built: %s", item.id, where(error))
-            failed = Failed("internal_error", f"{type(error).__name__} while it was built")
-            self._conclude(Attempt(item.id, self._relay, failed))
         return None
 
     def commit(self, mails: list[Outgoing]) -> list[Outgoing]:
@@ -196,23 +190,14 @@ class Batch:
 
     def _judge(self, mail: Outgoing, verdict: Verdict) -> Step:
         """The mail's outcome, or the next of its transactions."""
-        outcome = self._decide(mail, verdict)
-        if verdict.final is not None and isinstance(outcome, Deferred) and throttled(verdict):
+        attempt = self._judged(mail, verdict, self._forget(mail.id))
+        if verdict.final is not None and isinstance(attempt.outcome, Deferred) and throttled(verdict):
             self.slower = SmtpError(verdict.phase, verdict.final.code, verdict.final.text)
-        step = self._split.so_far(mail, outcome)
-        seconds = time.monotonic() - self._forget(mail.id)
-        attempt = judged(mail.id, self._relay, step, verdict, seconds)
-        if isinstance(step, Further):
+        if isinstance(attempt.outcome, Further):
             self._go_on(mail, attempt)
         else:
             self._conclude(attempt)
-        return step
-
-    def _decide(self, mail: Outgoing, verdict: Verdict) -> Outcome:
-        record = self._records[mail.id]
-        age = self._taken_at + time.monotonic() - self._begun - record.since / 1000
-        chance = random.random()  # noqa: S311 - spreads load
-        return decide(verdict, mail.envelope.recipients, record.tries + 1, age, self._policy, chance)
+        return attempt.outcome
 
     def _go_on(self, mail: Outgoing, attempt: Attempt) -> None:
         """Who has the mail is written down before the next of its transactions can begin."""

@@ -17,17 +17,20 @@ last one before 6, since it covers the exact octets. Each is a line in `Compose.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..envelope import Envelope
-from ..errors import Unsendable
+from ..errors import SpoolError, Unsendable, where
 from ..mail import mime
 from ..mail.address import Mailbox
 from ..mail.email import Email, Limits
 from ..mail.entry import from_entry
 from ..smtp.journal import Outgoing
 from ..spool import Record, Spool
+
+logger = logging.getLogger(__name__)
 
 FETCH: Final = 256 * 1024
 """Octets of large payloads that are read with one call, where the first one alone has not more."""
@@ -47,9 +50,15 @@ class Compose:
 
         Raises `Unsendable` for what can never be a mail, `SpoolError` where Redis is away.
         """
-        email = self._read(record, behind)
-        envelope = build(email, self._sender, message_id(record.origin, self._sender), record.at)
-        return Outgoing(record.id, _still_to_send(envelope, record))
+        try:
+            email = self._read(record, behind)
+            envelope = build(email, self._sender, message_id(record.origin, self._sender), record.at)
+            return Outgoing(record.id, _still_to_send(envelope, record))
+        except (Unsendable, SpoolError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not stop the mails behind this one
+            logger.error("mail %s cannot be built: %s", record.id, where(error))
+            raise Unsendable("internal_error", f"{type(error).__name__} while it was built") from None
 
     def _read(self, record: Record, behind: Iterable[Record | Outgoing]) -> Email:
         if record.size > self._limits.mail:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailworker.delivery.attempt import Attempt, Observer, judged, returned, tell
+from mailworker.delivery.attempt import Attempt, Observer, returned, tell
 from mailworker.delivery.attempt_log import AttemptLog
 from mailworker.delivery.settle import TOGETHER
 from mailworker.errors import SpoolError
@@ -113,19 +113,6 @@ def test_mails_that_were_sent_are_told_together() -> None:
     groups: list[int] = []
     deliver(Settled(), [lambda attempts: groups.append(len(attempts))], lambda _: TAKEN, 2 * TOGETHER + 10)
     assert groups == [TOGETHER, TOGETHER, 10]
-
-
-@pytest.mark.parametrize(
-    ("outcome", "code"),
-    [
-        (Sent(), 250),
-        (Deferred(9, 451, "RCPT", "451 later", ("b@x.org",)), 451),  # some have it
-        (Failed("recipient_refused", "550 no", 550, ("b@x.org",)), 550),
-        (Held("in_doubt", "?"), 250),
-    ],
-)
-def test_the_code_is_that_of_the_reply_that_decided(outcome: Step, code: int) -> None:
-    assert judged("m", "default", outcome, TAKEN, 0.5) == Attempt("m", "default", outcome, code, "message", 0.5)
 
 
 def test_mails_to_which_nothing_happened() -> None:
