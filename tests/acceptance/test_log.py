@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mailworker.delivery.attempt_log import log_abandoned
 from mailworker.errors import where
 from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
@@ -100,7 +101,7 @@ def test_a_mail_by_name_that_can_never_be_one_is_told(workers: Workers, redis_se
 
 @pytest.fixture
 def spool(redis_server: RedisServer) -> Spool:
-    return Spool(connect(redis_server.url), [QUEUE])
+    return Spool(connect(redis_server.url), [QUEUE], abandoned=log_abandoned)
 
 
 def test_whoever_releases_a_poisonous_mail_tells_of_it(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
@@ -118,7 +119,7 @@ def test_whoever_releases_a_poisonous_mail_tells_of_it(spool: Spool, caplog: pyt
 def test_a_mail_that_a_dead_worker_left_in_doubt_is_told(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture, policy: str, line: str, finder: str
 ) -> None:
-    spool = Spool(connect(redis_server.url), [QUEUE], in_doubt=policy)
+    spool = Spool(connect(redis_server.url), [QUEUE], in_doubt=policy, abandoned=log_abandoned)
     spool.accept("m1", b"{}")
     spool.take("w/1.0", ["m1"])
     spool.settle("w/1.0", [], ["m1"])
