@@ -67,6 +67,6 @@ class PrivateState(EventsState):  # type: ignore[misc]  # flower has no types
 
     def event(self, event: dict[str, Any]) -> None:
         if event.get("name") not in DOORBELLS:
-            told = {key: HIDDEN for key in ("args", "kwargs") if event.get(key) not in NOTHING}
-            event = {**event, **told}
+            hidden = {key: HIDDEN for key in ("args", "kwargs") if event.get(key) not in NOTHING}
+            event = {**event, **hidden}
         super().event(event)
