@@ -89,19 +89,20 @@ class Batch:
     def next(self, count: int) -> list[Outgoing]:
         mails: list[Outgoing] = []
         with self._lock:
-            now = time.monotonic()
-            while len(mails) < count and self.more():
-                mail = self._ready(self._todo.popleft())
+            now, most = time.monotonic(), self._warm.lessons.recipients()
+            while len(mails) < count and self._todo and not self._is_over():
+                mail = self._ready(self._todo.popleft(), most)
                 if mail is not None:
                     self.under_way[mail.id] = mail, now
                     mails.append(mail)
         return mails
 
-    def _ready(self, item: Record | Outgoing) -> Outgoing | None:
-        """None where it cannot be composed: then it has its outcome, or Redis is away."""
+    def _ready(self, item: Record | Outgoing, most: int) -> Outgoing | None:
+        """With `most` recipients, where that is not 0. None where it cannot be composed: then it has its outcome, or
+        Redis is away."""
         try:
             mail = item if isinstance(item, Outgoing) else self._compose(item, self._todo)
-            return self._split.narrow(mail, self._warm.lessons.recipients())
+            return self._split.narrow(mail, most) if most else mail
         except SpoolError:
             self._redis_away = True
             self._todo.appendleft(item)

@@ -35,9 +35,9 @@ class SplitMails:
         self.remainders: dict[str, Remainder] = {}
 
     def narrow(self, mail: Outgoing, most: int) -> Outgoing:
-        """With no more than `most` recipients (0 is no limit); the others wait."""
+        """With no more than `most` recipients; the others wait."""
         recipients = mail.envelope.recipients
-        if not most or len(recipients) <= most:
+        if len(recipients) <= most:
             return mail
         self.postpone(mail.id, recipients[most:])
         return Outgoing(mail.id, mail.envelope.only(recipients[:most]))
