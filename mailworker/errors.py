@@ -36,7 +36,11 @@ class SpoolError(MailworkerError):
 
 
 class WrongFormat(SpoolError):
-    """The spool in Redis was written by another version than this one can work with."""
+    """The spool in Redis is of another version's format. An older one passes: a worker migrates it."""
+
+
+class NewerFormat(WrongFormat):
+    """A newer version wrote the spool: this one would misread it, and stops."""
 
 
 class SmtpError(MailworkerError, OSError):

@@ -3,15 +3,15 @@
     1  before there was a key `format`: one relay without a name, the list of an entry in the field `queue`
     2  keys of each relay by its name, the list in the field `source`
 
-Whoever meets an older one migrates it (`migrate.lua`), and whoever meets a newer one stops: what he does not know he
-would misread, or lose.
+Whoever meets an older one migrates it (`migrate.lua`), once no worker of the older version is at work. Whoever meets a
+newer one stops: what he does not know he would misread, or lose.
 """
 
 from __future__ import annotations
 
 import redis
 
-from ..errors import WrongFormat
+from ..errors import NewerFormat, WrongFormat
 from .constants import SPOOL_FORMAT
 
 
@@ -24,17 +24,17 @@ def met(error: redis.ResponseError) -> int | None:
 
 
 def refuse(found: int, at_work: int = 0) -> None:
-    """Raises `WrongFormat` where the spool is newer than this program, or cannot be migrated since `at_work` workers of
-    an older version are at work."""
+    """Raises `NewerFormat`, or `WrongFormat` where the spool cannot be migrated yet since `at_work` workers of the
+    older version are at work."""
     if found > SPOOL_FORMAT:
-        raise WrongFormat(
-            f"the spool in Redis is of format {found}, which a newer version wrote; this one knows {SPOOL_FORMAT}:"
+        raise NewerFormat(
+            f"a newer version wrote the spool in Redis (format {found}, and this one knows {SPOOL_FORMAT}):"
             " install the newer one here, too"
         )
     if at_work:
         raise WrongFormat(
             f"the spool in Redis is of an older format, and {at_work} workers of the older version are at work:"
-            " stop them first, then the next start migrates it"
+            " it is migrated when they have stopped"
         )
 
 

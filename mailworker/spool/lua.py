@@ -56,7 +56,8 @@ class Script:
 
 def scripts(prefix: str, constants: Constants) -> dict[type[Any], Script]:
     """All of them, for this prefix and these constants."""
-    values = {key.name: _literal(prefix + key) for key in Key} | constants.as_lua(_literal)
+    keys = {key.name: _literal(prefix + key) for key in Key}
+    values = {"PREFIX": _literal(prefix)} | keys | constants.as_lua(_literal)
     return {script: _script(text_of(script, values)) for script in ALL}
 
 

@@ -227,6 +227,7 @@ class Queries:
     def beats(self) -> dict[str, str]:
         """Each owner's pulse: it changes while its worker is alive."""
         try:
+            self._check_format()
             return self._hash(Key.OWNERS)
         except redis.RedisError as error:
             raise translated(error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ CALLED_OFF: Final = 1000
 
 ASK_AGAIN_SECONDS: Final = 60.0
 """After so long it is tried whether a list that was forbidden still is."""
+
+logger = logging.getLogger(__name__)
 
 _UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
 
@@ -107,8 +110,14 @@ class Runner:
             if found is None:
                 raise
         refuse(found)
-        refuse(*self._evaluate((), Migrate(), kept=True))
+        self._migrate()
         return self._evaluate(keys, arguments, kept)
+
+    def _migrate(self) -> None:
+        found, at_work, mails = self._evaluate((), Migrate(), kept=True)
+        refuse(found, at_work)
+        if mails:
+            logger.warning("the spool in Redis was of an older format and is migrated, with %d mails", mails)
 
     def _evaluate(self, keys: Sequence[str], arguments: Any, kept: bool) -> Any:
         script = self.scripts[type(arguments)]

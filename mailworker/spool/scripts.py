@@ -105,7 +105,7 @@ class MayConnect(NamedTuple):
 
 class Migrate(NamedTuple):
     """Makes the spool one of this version's format. Returns (the format it has now, how many workers of an older
-    version are at work, so that nothing was done)."""
+    version are at work, so that nothing was done, how many mails were moved)."""
 
 
 class Refused(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import redis
 from kombu.exceptions import OperationalError
 
-from ..errors import SpoolError
+from ..errors import NewerFormat, SpoolError, WrongFormat
 from ..spool import redis_errors
 from .forks import gate
 
@@ -27,11 +27,18 @@ def repeat(act: Callable[[float], float], stop: threading.Event) -> None:
 def _once(act: Callable[[float], float], pause: float) -> float:
     try:
         return act(pause)
+    except NewerFormat:
+        return 1.0  # the pulse stops this worker
     except (SpoolError, redis.RedisError, OperationalError, OSError) as error:
         if pause < 1:
-            said = redis_errors.told(error) if redis_errors.code(error) else redis_errors.words(error)
-            logger.warning("the watcher waits for Redis or the broker (%s)", said)
+            logger.warning("the watcher waits for Redis or the broker (%s)", _said(error))
         return min(max(pause * 2, 0.5), 5)
     except Exception as error:  # these threads are the worker's ears: they must survive their own bugs
         logger.error("the watcher failed (%s), and goes on", type(error).__name__, exc_info=error)
         return 1.0
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, WrongFormat):
+        return str(error)
+    return redis_errors.told(error) if redis_errors.code(error) else redis_errors.words(error)

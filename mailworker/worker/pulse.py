@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ..errors import NewerFormat
 from ..spool import Spool, machine, owner
 from ..spool.owner import BEAT_SECONDS, SILENT_SECONDS
 from .loop import repeat
@@ -22,17 +23,28 @@ machines that were copied while they ran have one boot id."""
 class Pulse:
     """Says that this worker and its children are alive, and sees who is not."""
 
-    def __init__(self, spool: Spool, worker: str, size: Callable[[], int]) -> None:
+    def __init__(
+        self, spool: Spool, worker: str, size: Callable[[], int], end_worker: Callable[[NewerFormat], None]
+    ) -> None:
         self.spool = spool
         self.worker = worker
         self.size = size
+        self.end_worker = end_worker
         self.space = owner.space_of(worker)
         self._seen: dict[str, tuple[int, float]] = {}
         self._owners: list[str] = []
         self._last = time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
-        repeat(self._beat, stop)
+        repeat(self._beat_or_end, stop)
+
+    def _beat_or_end(self, pause: float) -> float:
+        """A worker of a newer version has migrated the spool: this one has no business there any more."""
+        try:
+            return self._beat(pause)
+        except NewerFormat as error:
+            self.end_worker(error)
+            return BEAT_SECONDS
 
     def _beat(self, pause: float) -> float:
         """One beat, and a look at the others'. Returns the seconds to the next."""

@@ -6,18 +6,24 @@ It makes `celery -A mailworker worker` alone the whole system. Idle, it asks Red
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
 from celery import bootsteps
+from celery.worker import state
 
-from .. import runtime
+from .. import runtime, stopping
+from ..errors import NewerFormat
+from ..findings import PROBLEM
 from .closing import Closing
 from .forks import gate
 from .greeting import greet
 from .listener import Listener
 from .names import BRIDGE
 from .pulse import Pulse
+
+logger = logging.getLogger(__name__)
 
 
 class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -33,7 +39,7 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]
         gate.watch()
         closing = parent.blueprint[Closing.name]
         spool = runtime.make_spool(runtime.settings())
-        pulse = Pulse(spool, runtime.worker_name(), lambda: _pool_size(parent))
+        pulse = Pulse(spool, runtime.worker_name(), lambda: _pool_size(parent), _end_worker)
         # The pulse has a thread of its own: a broker that hangs must not make this worker look dead.
         loops = {"pulse": pulse.run} | {queue: Listener(spool, queue, ring).run for queue in spool.queues}
         for name, loop in loops.items():
@@ -45,6 +51,14 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]
         """Not yet: see `Closing`."""
 
     terminate = stop
+
+
+def _end_worker(error: NewerFormat) -> None:
+    """As after SIGTERM, but with the exit code of what a person has to mend."""
+    if not stopping.begun():
+        logger.critical("%s; this worker stops", error)
+        stopping.begin()
+        state.should_stop = PROBLEM
 
 
 def _pool_size(worker: Any) -> int:

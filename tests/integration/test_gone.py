@@ -108,7 +108,7 @@ def test_a_pulse_does_not_look_for_another_machine_s_processes_here(
 ) -> None:
     """Two machines with one host name, as cloned images have: each took the other's worker for dead."""
     owned(spool, name(ended, space=space, started="77"))
-    pulse = pulses.Pulse(spool, owner.name_worker("one-host"), lambda: 1)
+    pulse = pulses.Pulse(spool, owner.name_worker("one-host"), lambda: 1, lambda _: None)
     for _ in range(3):
         pulse._beat(0)
     assert state(views) == "leased"
@@ -119,7 +119,7 @@ def test_a_pulse_releases_whom_its_own_machine_has_lost(
 ) -> None:
     monkeypatch.setattr(pulses, "QUIET_SECONDS", 0.2)
     owned(spool, name(ended, started="77"))
-    pulse = pulses.Pulse(spool, owner.name_worker("another-name"), lambda: 1)
+    pulse = pulses.Pulse(spool, owner.name_worker("another-name"), lambda: 1, lambda _: None)
     pulse._beat(0)
     assert state(views) == "leased"
     until(lambda: pulse._beat(0) and state(views) == "queued", 5, "the release")
@@ -132,7 +132,7 @@ def test_a_pulse_that_goes_on_is_believed_more_than_a_missing_process(
     monkeypatch.setattr(pulses, "QUIET_SECONDS", 0.2)
     twin = name(ended, started="77")
     owned(spool, twin)
-    pulse = pulses.Pulse(spool, owner.name_worker("one-host"), lambda: 1)
+    pulse = pulses.Pulse(spool, owner.name_worker("one-host"), lambda: 1, lambda _: None)
     for _ in range(5):
         spool.beat(twin, 1, [f"{twin}/{ended}.0"])
         pulse._beat(0)
@@ -148,7 +148,7 @@ def test_a_pulse_leaves_its_own_living_children_alone_and_releases_the_dead(
     spool.take(f"{mine}/{os.getpid()}.{machine.started(os.getpid())}.0", ["living"])
     spool.accept("dead", b"{}")
     spool.take(f"{mine}/{ended}.77.0", ["dead"])
-    pulses.Pulse(spool, mine, lambda: 1)._beat(0)
+    pulses.Pulse(spool, mine, lambda: 1, lambda _: None)._beat(0)
     states = views.status()["states"]
     assert (states["leased"], states["queued"]) == (1, 1)
 
