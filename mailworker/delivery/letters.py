@@ -54,7 +54,7 @@ def addresses(letter: DeadLetter) -> set[str]:
     if letter.recipients:
         return {address.lower() for address in json.loads(letter.recipients)}
     try:
-        return {mailbox.address.lower() for mailbox in from_entry(letter.raw, Limits()).to}
+        return {mailbox.address.lower() for mailbox in from_entry(letter.raw, Limits()).recipients}
     except Unsendable:
         return set()
 
