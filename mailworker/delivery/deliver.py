@@ -13,8 +13,8 @@ from .attempt import Attempt, Observer, returned
 from .batch import Batch
 from .breaker import Breaker
 from .compose import Compose
+from .connection_limit import Places
 from .late import look_at
-from .places import Places
 from .retry import Policy
 from .sending import Sending
 from .settle import Settling

@@ -15,7 +15,7 @@ from typing import Final
 
 from ..smtp.pace import Pace
 from .batch import Batch
-from .places import Places
+from .connection_limit import Places
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from ..smtp.refusals import crowded
 from ..smtp.warm import WarmConnection
 from .batch import Batch
 from .breaker import Breaker
-from .places import Places
+from .connection_limit import Places
 
 LATER: Final = 1.0
 """Seconds for which mails wait that found no place at the relay."""

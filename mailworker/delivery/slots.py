@@ -16,8 +16,8 @@ from ..smtp.relay import Relay
 from ..smtp.warm import WarmConnection
 from ..spool.owner import name_slot
 from .breaker import Seldom
+from .connection_limit import Limit
 from .late import LateWatch
-from .places import Limit
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import pytest
 
 from mailworker.delivery import late
 from mailworker.delivery.batch import Batch
+from mailworker.delivery.connection_limit import Places
 from mailworker.delivery.late import LateWatch, look_at
-from mailworker.delivery.places import Places
 from mailworker.smtp.pace import SLOW, Pace
 
 
