@@ -6,9 +6,10 @@ import time
 from collections import deque
 from typing import Final
 
-from .connection import LARGE, Connection
+from .connection import Connection
 from .journal import Journal, Outgoing, give_back
 from .transaction import next_mail
+from .writing import LARGE
 
 AT_ONCE: Final = 0.005
 """Seconds of mails that are committed at once. Where the relay takes several in that time, the journal is not asked

@@ -15,7 +15,7 @@ from typing import Final
 
 from ..errors import OutOfStep, SmtpError
 from .complaints import blames_the_group, refuses_the_command
-from .connection import LARGE, Connection
+from .connection import Connection
 from .journal import Journal, Outgoing, content_stayed, give_back
 from .proof import prove
 from .replies import Reply
@@ -33,6 +33,7 @@ from .transaction import (
 )
 from .unconfirmed import Unconfirmed
 from .verdict import Verdict
+from .writing import LARGE
 
 UNDER_WAY: Final = 8 * 1024 * 1024
 """Octets of content not answered, beyond which no further mail is begun."""

@@ -7,10 +7,7 @@ endless multi-line reply fills its memory.
 from __future__ import annotations
 
 import contextlib
-import math
-import select
 import socket
-import ssl
 import time
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -20,9 +17,7 @@ from ..keepalive import FORGOTTEN
 from .relay import Relay
 from .replies import Reply, ReplyReader
 from .wording import Wording
-
-LARGE: Final = 64 * 1024
-"""Octets above which joining for the sake of one segment costs more than it saves."""
+from .writing import Writer
 
 SOON: Final = 0.8
 """Seconds for the answer of a connection that was idle."""
@@ -38,6 +33,7 @@ class Connection:
         self.relay = relay
         self.sock = sock
         self.replies = ReplyReader(sock)
+        self.writer = Writer(sock, self.replies)
         self.secure = False
         self.extensions: dict[str, str] = {}
         self.largest = 0
@@ -53,8 +49,6 @@ class Connection:
         """Mails that the relay took."""
         self.clean = True
         """The last transaction ended well, so that MAIL may follow without RSET."""
-        self.written = 0
-        """Octets of the last `write` that left this process."""
         self.good_bye = False
         """The last reply was 421."""
         self.mistrusted: set[str] = set()
@@ -97,6 +91,7 @@ class Connection:
         """Goes on inside TLS. What came in clear text before the hand-shake must not count as an answer inside it."""
         self.sock = sock
         self.replies = ReplyReader(sock)
+        self.writer = Writer(sock, self.replies)
         self.secure = True
 
     def greeted(self, extensions: dict[str, str], seconds: float) -> None:
@@ -181,57 +176,18 @@ class Connection:
         self.write([line.encode("utf-8") + b"\r\n"], phase, self.relay.deadlines.reply)
         return self.reply(phase)
 
+    @property
+    def written(self) -> int:
+        """Octets of the last `write` that left this process."""
+        return self.writer.written
+
     def nothing_written(self) -> None:
         """Of what is to be written next: an error that comes before the write must not find the count of the last."""
-        self.written = 0
+        self.writer.written = 0
 
     def write(self, parts: Sequence[bytes], phase: str, seconds: float) -> None:
-        """All parts within the deadline, taking in replies meanwhile: neither side ever waits for the other to read
-        (RFC 2920, 3.1). Large parts are not copied.
-
-        Raises `SmtpError` with code 0; then `written` says how much may have arrived.
-        """
-        deadline = time.monotonic() + seconds
-        self.written = 0
-        try:
-            if self.sock.gettimeout() != 0:  # each time it is set is a call of the system
-                self.sock.settimeout(0)
-            for packet in [b"".join(parts)] if sum(map(len, parts)) <= LARGE else _packets(parts):
-                self._write(packet, phase, deadline)
-        except SmtpError:
-            raise
-        except OSError as error:
-            self.replies.last_words()
-            self.replies.closed = True
-            raise SmtpError(phase, 0, f"the relay closed the connection ({type(error).__name__})") from error
-
-    def _write(self, octets: bytes | memoryview, phase: str, deadline: float) -> None:
-        while octets:
-            events = select.POLLIN | select.POLLOUT
-            try:
-                sent = self.sock.send(octets)
-            except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError):
-                self._wait(events, phase, deadline)
-            except ssl.SSLWantReadError:
-                self._wait(select.POLLIN, phase, deadline)
-            else:
-                self.written += sent
-                if sent == len(octets):
-                    return
-                octets = memoryview(octets)[sent:]
-
-    def _wait(self, events: int, phase: str, deadline: float) -> None:
-        """Until the socket takes more, or has something to read, which is then taken in."""
-        poll = select.poll()
-        poll.register(self.sock, events)
-        left = deadline - time.monotonic()
-        if left <= 0 or not poll.poll(math.ceil(left * 1000)):
-            raise SmtpError(phase, 0, "the relay did not read in time")
-        self.replies.collect()
-        if self.replies.closed:
-            raise SmtpError(phase, 0, "the relay closed the connection")
-        if self.replies.overflows():
-            raise SmtpError(phase, 0, "the relay answers without end")
+        """See `Writer.write`."""
+        self.writer.write(parts, phase, seconds)
 
     # What is read.
 
@@ -256,7 +212,7 @@ class Connection:
             raise SmtpError(phase, 421, reply.text)
         return reply
 
-    def last_word(self, phase: str, seconds: float) -> Reply:
+    def reply_or_good_bye(self, phase: str, seconds: float) -> Reply:
         """A reply that may be 421 and still answers: `good_bye` says so."""
         reply = self.replies.read(phase, seconds)
         self.good_bye = reply.code == 421
@@ -275,20 +231,3 @@ class Connection:
             self.reply(phase)
         if not waiting.startswith(b"421"):
             raise OutOfStep(phase, 0, "the relay said something that nobody asked for")
-
-
-def _packets(parts: Sequence[bytes]) -> Iterator[bytes]:
-    """Small parts joined, so that a small mail is one segment; a large one as it is."""
-    small: list[bytes] = []
-    size = 0
-    for part in parts:
-        if size + len(part) > LARGE and small:
-            yield b"".join(small)
-            small, size = [], 0
-        if len(part) > LARGE:
-            yield part
-        else:
-            small.append(part)
-            size += len(part)
-    if small:
-        yield b"".join(small)

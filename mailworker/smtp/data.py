@@ -7,38 +7,18 @@ stream of mails costs a round trip each. Without, every command waits for its re
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
 
 from ..errors import OutOfStep, SmtpError
 from .ahead import Ahead
 from .complaints import blames_the_group, refuses_the_command, says_pipelining
-from .connection import LARGE, Connection
+from .connection import Connection
+from .group import BEHIND_A_DOT, BadGroup, Group, Groups, lone_dot
 from .journal import Journal, Outgoing, content_stayed, give_back
 from .replies import Reply
-from .transaction import (
-    HASTY,
-    Answers,
-    Commands,
-    ask,
-    begin,
-    go_ahead,
-    in_sequence,
-    out_of_sequence,
-    read_final,
-    read_mail,
-    read_recipients,
-    read_reset,
-    time_to_read,
-)
+from .transaction import Answers, ask, begin, read_final, time_to_read
 from .unconfirmed import Unconfirmed
 from .verdict import Verdict
-
-MOST_ALONE: Final = 5
-"""Mails refused with a group of commands that are asked for again one command at a time. Then it is believed."""
-
-BEHIND_A_DOT: Final = "dot"
-"""A group of commands that left in one write with the content before it."""
+from .writing import LARGE
 
 _DOT = re.compile(rb"\r\n\.")
 
@@ -53,21 +33,7 @@ def one_by_one(connection: Connection, journal: Journal) -> None:
     _OneByOne(connection, journal).run()
 
 
-@dataclass(slots=True)
-class _Group:
-    """A mail's commands up to DATA, which leave in one write."""
-
-    mail: Outgoing
-    commands: Commands
-    first: str
-    """What the group begins with: MAIL, RSET, or the dot of the mail before it."""
-
-    @property
-    def octets(self) -> bytes:
-        return self.commands.together("DATA")
-
-
-_Opened = tuple[Outgoing, Answers]
+_Begun = tuple[Outgoing, Answers]
 """A mail, and what was answered to its commands up to DATA."""
 
 
@@ -77,13 +43,13 @@ class _OneByOne:
         self.journal = journal
         self.ahead = Ahead(connection, journal)
         self.unconfirmed = Unconfirmed(journal)
-        self._asked_alone = 0
+        self.groups = Groups(connection)
 
     def run(self) -> None:
         try:
-            opened = self._open_next()
-            while opened is not None:
-                opened = self._go_on(*opened)
+            begun = self._begin_next()
+            while begun is not None:
+                begun = self._go_on(*begun)
             if not self.connection.broken:
                 self.connection.expect_silence("message")
         except OutOfStep:
@@ -93,11 +59,11 @@ class _OneByOne:
             self.ahead.give_back()
             self.unconfirmed.confirm()
 
-    def _go_on(self, mail: Outgoing, answers: Answers) -> _Opened | None:
-        """Sends its content, or has it refused; and opens the next one."""
+    def _go_on(self, mail: Outgoing, answers: Answers) -> _Begun | None:
+        """Sends its content, or tells its refusal; and begins the next one."""
         if not answers.ready:
             self._refused(mail, answers)
-            return self._open_next()
+            return self._begin_next()
         self.unconfirmed.confirm()  # nothing but DATA is answered with 354
         try:
             self.connection.expect_silence("DATA", content=True)
@@ -111,7 +77,7 @@ class _OneByOne:
 
     # MAIL, RCPT… and DATA.
 
-    def _open_next(self) -> _Opened | None:
+    def _begin_next(self) -> _Begun | None:
         mail = self.ahead.next()
         if mail is None:
             return None
@@ -119,24 +85,19 @@ class _OneByOne:
         try:
             if not self.connection.pipelining:
                 return mail, ask(self.connection, commands)
-            group = _Group(mail, commands, "RSET" if commands.reset else "MAIL")
-            self._write_group(group.octets)
+            group = Group(mail, commands, "RSET" if commands.reset else "MAIL")
+            self.groups.write(group)
         except BaseException as error:
             self._content_stayed(mail, error)
             raise
         return self._answered(group)
 
-    def _write_group(self, octets: bytes) -> None:
-        connection = self.connection
-        connection.expect_silence("MAIL")
-        connection.write([octets], "MAIL", time_to_read(len(octets), connection.relay.deadlines.reply))
-
-    def _answered(self, group: _Group) -> _Opened | None:
+    def _answered(self, group: Group) -> _Begun | None:
         """To a group that has left. None where the session ends without an error, because the relay does not bear what
         it announced, for any sign of that."""
         try:
-            return group.mail, self._understood(group, self._read_answers(group))
-        except _BadGroup as error:
+            return group.mail, self.groups.answers(group)
+        except BadGroup as error:
             self.ahead.give_back()
             self.journal.again(group.mail)
             (self.connection.mistrust if error.said else self.connection.suspect)("PIPELINING")
@@ -150,83 +111,6 @@ class _OneByOne:
         self.ahead.give_back()
         content_stayed(self.journal, mail, error)
 
-    def _read_answers(self, group: _Group) -> Answers:
-        """Raises `_BadGroup` where it is the group that the relay does not bear, as far as one can know."""
-        connection = self.connection
-        if group.first in connection.proven:
-            answers = self._read_answers_in_time(group)
-        else:
-            with connection.replies_within(min(connection.relay.deadlines.reply, HASTY)):
-                answers = self._read_answers_in_time(group)
-        if any(map(blames_the_group, answers.refusals())):
-            raise _BadGroup(said=True)
-        if connection.good_bye and len(answers.recipients) == 1 and not self._means_good_bye(group):
-            raise _BadGroup(said=False)
-        return answers
-
-    def _means_good_bye(self, group: _Group) -> bool:
-        """The relay is known to bear this group, or some: 421 is not about their coming together."""
-        proven = self.connection.proven
-        return group.first in proven or (bool(proven) and group.first != BEHIND_A_DOT)
-
-    def _read_answers_in_time(self, group: _Group) -> Answers:
-        connection = self.connection
-        try:
-            if group.commands.reset:
-                read_reset(connection)
-            mail = read_mail(connection)
-            if blames_the_group(mail):
-                raise _BadGroup(said=True)
-            in_sequence(mail)
-            recipients = read_recipients(connection, len(group.commands.recipients))
-            return Answers(mail, recipients, None if connection.good_bye else go_ahead(connection))
-        except OutOfStep:
-            raise
-        except SmtpError as error:
-            self._raise_if_bad(group, error)
-            raise
-
-    def _raise_if_bad(self, group: _Group, error: SmtpError) -> None:
-        """Raises `_BadGroup` where the session may have ended because of the group."""
-        if says_pipelining(error.text):
-            raise _BadGroup(said=True) from error
-        if group.first in self.connection.proven or error.configuration:
-            return
-        if error.code == 421 and self._means_good_bye(group):
-            return
-        late = error.code == 0 and not self.connection.ended_by_relay and error.phase != "MAIL"
-        raise _BadGroup(said=late or error.code >= 500) from error
-
-    def _understood(self, group: _Group, answers: Answers) -> Answers:
-        """What a relay refuses before it has taken any such group may be refused because of the group."""
-        connection = self.connection
-        if answers.ready:
-            if group.first not in connection.proven:
-                connection.mark_proven(group.first)
-            return answers
-        if connection.good_bye or self._asked_alone >= MOST_ALONE:
-            return answers
-        if group.first in connection.proven and not _no_order(answers):
-            return answers
-        if answers.data is not None and answers.data.intermediate:
-            if any(reply.positive for reply in answers.recipients):
-                return answers
-            self._lone_dot()
-        return self._ask_alone(group.commands, answers)
-
-    def _ask_alone(self, commands: Commands, together: Answers) -> Answers:
-        connection = self.connection
-        self._asked_alone += 1
-        try:
-            alone = ask(connection, commands._replace(reset=True))
-        except SmtpError as error:
-            if connection.ended_by_relay:
-                raise _BadGroup(said=False) from error
-            raise
-        if alone.ready or (alone.accepted and not together.accepted):
-            connection.mistrust("PIPELINING")
-        return alone
-
     def _refused(self, mail: Outgoing, answers: Answers) -> None:
         connection = self.connection
         verdict = answers.refusal()
@@ -238,17 +122,12 @@ class _OneByOne:
         if any(reply.positive for reply in answers.recipients):
             connection.close(polite=False)  # MAIL refused, RCPT taken: a dot would be an empty mail to somebody
         else:
-            self._lone_dot()
-
-    def _lone_dot(self) -> None:
-        """The relay waits for a message to nobody: end that at once (RFC 2920, 3.1)."""
-        self.connection.write([b".\r\n"], "DATA", self.connection.relay.deadlines.reply)
-        self.connection.reply("DATA")
+            lone_dot(connection)
 
     # The content.
 
-    def _send(self, mail: Outgoing, answers: Answers) -> _Opened | None:
-        """The content and, where the relay can do that, the opening of the next mail with it."""
+    def _send(self, mail: Outgoing, answers: Answers) -> _Begun | None:
+        """The content and, where the relay can do that, the commands of the next mail with it."""
         connection = self.connection
         connection.transaction_over()  # the dot ends it, whatever the reply (RFC 5321, 4.1.1.4)
         following = self._following()
@@ -265,14 +144,14 @@ class _OneByOne:
         if connection.good_bye:
             self._give_back(following)
             raise SmtpError("message", final.code, final.text)
-        return self._answered(following) if following else self._open_next()
+        return self._answered(following) if following else self._begin_next()
 
-    def _following(self) -> _Group | None:
+    def _following(self) -> Group | None:
         """The next mail, whose commands may leave with this one's content."""
         mail = self.ahead.next() if self.connection.pipelining else None
-        return _Group(mail, begin(self.connection, mail.envelope), BEHIND_A_DOT) if mail else None
+        return Group(mail, begin(self.connection, mail.envelope), BEHIND_A_DOT) if mail else None
 
-    def _write_content(self, mail: Outgoing, following: _Group | None) -> Reply:
+    def _write_content(self, mail: Outgoing, following: Group | None) -> Reply:
         """The reply to the content. Raises what ended the session; then this mail has its verdict where it was cut
         off, and is in doubt where not."""
         parts = _stuffed(mail.envelope.data)
@@ -296,7 +175,7 @@ class _OneByOne:
             raise
         return final
 
-    def _give_back(self, following: _Group | None) -> None:
+    def _give_back(self, following: Group | None) -> None:
         """Nothing of this mail has been answered, and nothing of those behind it has left."""
         self.ahead.give_back()
         if following:
@@ -310,19 +189,6 @@ class _OneByOne:
         connection.nothing_written()
         del parts[:-1]
         connection.expect_silence("message", content=True)
-
-
-class _BadGroup(Exception):
-    """The relay does not bear commands that come together. `said` where it left no doubt."""
-
-    def __init__(self, said: bool) -> None:
-        super().__init__(said)
-        self.said = said
-
-
-def _no_order(answers: Answers) -> bool:
-    """It took MAIL and a recipient, and says that DATA does not follow from that."""
-    return answers.accepted and answers.data is not None and out_of_sequence(answers.data)
 
 
 def _stuffed(data: bytes) -> list[bytes]:

@@ -58,8 +58,8 @@ class Answers(NamedTuple):
 def next_mail(connection: Connection, journal: Journal, waiting: int = 0) -> Outgoing | None:
     """The next mail that this relay can take, by what it announced; the others get their verdict here.
 
-    None when the journal has no more, or the connection is broken, or carries `relay.mails` with this one's
-    `waiting` predecessors, which are not begun yet.
+    None when the journal has no more, the connection is broken, or it has carried `relay.mails`: `waiting` mails, which
+    came from here and are not begun yet, count as carried.
     """
     while not connection.broken and connection.mails + waiting < connection.relay.mails:
         mails = journal.next(1)
@@ -137,13 +137,13 @@ def read_recipients(connection: Connection, count: int) -> tuple[Reply, ...]:
     """
     replies: list[Reply] = []
     while len(replies) < count and not connection.good_bye:
-        replies.append(in_step(connection.last_word("RCPT", connection.timeout), "RCPT"))
+        replies.append(in_step(connection.reply_or_good_bye("RCPT", connection.timeout), "RCPT"))
     return tuple(replies)
 
 
 def read_final(connection: Connection) -> Reply:
     """The reply to the content."""
-    reply = in_step(connection.last_word("message", connection.relay.deadlines.final), "message")
+    reply = in_step(connection.reply_or_good_bye("message", connection.relay.deadlines.final), "message")
     if reply.positive:
         connection.mail_taken()
     return reply
@@ -173,7 +173,7 @@ def ask(connection: Connection, commands: Commands, data: bool = True) -> Answer
     if connection.good_bye or not answers.accepted or not data:
         return answers
     _say(connection, "DATA", "DATA")
-    return Answers(mail, answers.recipients, go_ahead(connection))
+    return Answers(mail, answers.recipients, read_go_ahead(connection))
 
 
 def _say(connection: Connection, line: str, phase: str) -> None:
@@ -187,9 +187,9 @@ def in_sequence(reply: Reply) -> None:
         raise SmtpError("MAIL", reply.code, reply.text)
 
 
-def go_ahead(connection: Connection) -> Reply:
+def read_go_ahead(connection: Connection) -> Reply:
     """354, or a refusal."""
-    reply = connection.last_word("DATA", connection.timeout)
+    reply = connection.reply_or_good_bye("DATA", connection.timeout)
     if reply.positive:
         raise OutOfStep("DATA", 0, f"the relay is out of step: {reply.code}")
     return reply

@@ -25,12 +25,14 @@ class Unconfirmed:
     def add(self, mail: Outgoing, verdict: Verdict) -> None:
         self._verdicts.append((mail, verdict))
         if len(self._verdicts) > MOST:
-            self._tell(len(self._verdicts) - MOST)
+            self._journal.done(*self._verdicts.pop(0))
 
     def confirm(self) -> None:
         """They are as they were understood: the journal is told."""
         if self._verdicts:
-            self._tell(len(self._verdicts))
+            verdicts, self._verdicts = self._verdicts, []
+            for mail, verdict in verdicts:
+                self._journal.done(mail, verdict)
 
     def doubt(self) -> None:
         """They are not to be believed. What left as a whole is in doubt, what did not was not sent."""
@@ -38,9 +40,3 @@ class Unconfirmed:
         for mail, verdict in reversed(verdicts):
             if verdict.phase != "message":
                 self._journal.again(mail)
-
-    def _tell(self, count: int) -> None:
-        told = self._verdicts[:count]
-        del self._verdicts[:count]
-        for mail, verdict in told:
-            self._journal.done(mail, verdict)

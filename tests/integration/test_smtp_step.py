@@ -245,7 +245,7 @@ def test_a_time_limit_before_the_content_leaves_is_no_doubt(
 
         def strike(parts: list[bytes], phase: str, seconds: float) -> None:
             if phase == "message":
-                connection.written = 0
+                connection.nothing_written()
                 raise TimeLimit
             write(parts, phase, seconds)
 
