@@ -58,4 +58,5 @@ class Further:
 
 
 Outcome = Sent | Deferred | Failed | Held | Returned
-Step = Outcome | Further
+OutcomeSoFar = Outcome | Further
+"""Of a mail that goes out in several transactions."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import where
-from ..outcome import Returned, Step
+from ..outcome import OutcomeSoFar, Returned
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Attempt(NamedTuple):
     id: str
     relay: str
     """The relay's name."""
-    outcome: Step
+    outcome: OutcomeSoFar
     """`Returned` where the relay was not asked, `Further` where some recipients have the mail and it goes on."""
     code: int = 0
     """Of the reply that decided; 0 where none came."""

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Final
 
 from ..errors import SmtpError, SpoolError, Unsendable
-from ..outcome import Deferred, Failed, Further, Returned, Sent, Step
+from ..outcome import Deferred, Failed, Further, OutcomeSoFar, Returned, Sent
 from ..smtp.journal import Outgoing
 from ..smtp.refusals import Refusal, crowded, refusal, throttled
 from ..smtp.replies import Reply
@@ -64,8 +64,9 @@ class Batch:
         self._redis_away = False
         self._refused = False
         self._lock = threading.RLock()
-        self._begun = self.moved = time.monotonic()
-        """`moved` is when the relay gave its last verdict."""
+        self._begun = time.monotonic()
+        self.moved = self._begun
+        """When the relay gave its last verdict."""
 
     def redis_is_away(self) -> None:
         """Nothing more is begun."""
@@ -189,7 +190,7 @@ class Batch:
             self._judge(Outgoing(mail.id, mail.envelope.only(found.kept)), found.verdict)
         return True
 
-    def _judge(self, mail: Outgoing, verdict: Verdict) -> Step:
+    def _judge(self, mail: Outgoing, verdict: Verdict) -> OutcomeSoFar:
         """The mail's outcome, or the next of its transactions."""
         attempt = self._judged(mail, verdict, self._forget(mail.id))
         if verdict.final is not None and isinstance(attempt.outcome, Deferred) and throttled(verdict):

@@ -36,7 +36,7 @@ def run(
     A mail that came alone on an idle system is not rung for but left to the caller: a doorbell would take as long as
     all the rest of its way.
 
-    Raises `SpoolError`, or what `ring` raises: then the reconciler rings for what was claimed.
+    Raises `SpoolError`, or what `ring` raises: then what was claimed is due, and the next run rings for it.
     """
     begun = time.monotonic()
     try:

@@ -36,7 +36,7 @@ class Delivery:
     def deliver(self, slot: Slot, ids: Sequence[str], ring_bridge: Callable[[str], None]) -> dict[str, Attempt]:
         """What became of each mail that was still to be sent. Rings the bridge when the queue runs low.
 
-        Raises `SpoolError` when Redis stays away; what was not settled then is found by the reconciler.
+        Raises `SpoolError` when Redis stays away; what was not settled then is due again when its lease ends.
         """
         taken = self.spool.take(slot.owner, ids, slot.warm.relay.name)
         breaker = Breaker(self.spool, slot.warm.relay, slot.seldom)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..outcome import Deferred, Failed, Further, Outcome, Sent, Step
+from ..outcome import Deferred, Failed, Further, Outcome, OutcomeSoFar, Sent
 from ..smtp.journal import Outgoing
 from ..smtp.refusals import likely_too_many_recipients, too_many_recipients
 from ..smtp.replies import Reply
@@ -55,7 +55,7 @@ class SplitMails:
         self.remainders[mail.id] = replace(remainder, rest=())
         return Outgoing(mail.id, mail.envelope.only(mail.envelope.recipients + remainder.rest))
 
-    def so_far(self, mail: Outgoing, outcome: Outcome) -> Step:
+    def so_far(self, mail: Outgoing, outcome: Outcome) -> OutcomeSoFar:
         """What a transaction's outcome means for the whole mail."""
         remainder = self.remainders.get(mail.id)
         if remainder is None:
@@ -124,7 +124,7 @@ def _first_too_many(replies: tuple[Reply, ...]) -> int | None:
     return None
 
 
-def outcome_so_far(outcome: Outcome, told: tuple[str, ...], remainder: Remainder) -> tuple[Step, Remainder]:
+def outcome_so_far(outcome: Outcome, told: tuple[str, ...], remainder: Remainder) -> tuple[OutcomeSoFar, Remainder]:
     """The outcome for the whole mail of a transaction with the recipients `told`, and what is left if it goes on."""
     match outcome:
         case Sent():
@@ -148,7 +148,7 @@ def _concerns_those_behind(failed: Failed) -> bool:
 
 def _go_on(
     refused: Failed | None, later: Deferred | None, put_off: tuple[str, ...], remainder: Remainder
-) -> tuple[Step, Remainder]:
+) -> tuple[OutcomeSoFar, Remainder]:
     """With those who were not told yet. When there are none, what is still to be said of the mail: those who were put
     off wait for as long as the one who waits longest."""
     waits = remainder.waits

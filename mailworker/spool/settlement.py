@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from ..outcome import Deferred, Failed, Further, Held, Returned, Step
+from ..outcome import Deferred, Failed, Further, Held, OutcomeSoFar, Returned
 
 DETAIL: Final = 1000
 """Characters that are kept of what a relay said."""
 
 
-def as_json(mail_id: str, outcome: Step) -> str:
+def as_json(mail_id: str, outcome: OutcomeSoFar) -> str:
     """Of each outcome but `Sent`, which needs no words."""
     fields: dict[str, Any] = {"id": mail_id}
     match outcome:

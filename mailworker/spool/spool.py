@@ -13,7 +13,7 @@ from typing import Any, Final
 import redis
 
 from ..errors import SpoolError
-from ..outcome import Sent, Step
+from ..outcome import OutcomeSoFar, Sent
 from . import redis_errors as refusal
 from . import scripts
 from .constants import DEFAULT_RELAY, DEFAULTS, Constants
@@ -112,7 +112,7 @@ class Spool:
         return {mail_id: payload for mail_id, payload in zip(ids, found, strict=True) if payload}
 
     def settle(
-        self, owner: str, outcomes: Sequence[tuple[str, Step]], commit: Sequence[str] = (), end: bool = False,
+        self, owner: str, outcomes: Sequence[tuple[str, OutcomeSoFar]], commit: Sequence[str] = (), end: bool = False,
         relay: str = DEFAULT_RELAY,
     ) -> list[str]:  # fmt: skip
         """Writes outcomes, and marks the mails in `commit` as about to be sent. Returns those that may go; at the `end`

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from ..delivery.attempt import Attempt
 from ..errors import MailDeferred, MailFailed, where
-from ..outcome import Deferred, Failed, Held, Sent, Step
+from ..outcome import Deferred, Failed, Held, OutcomeSoFar, Sent
 from .names import SEND_EMAIL
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def summary(attempts: Iterable[Attempt]) -> dict[str, int]:
     return dict(Counter(type(attempt.outcome).__name__.lower() for attempt in attempts))
 
 
-def _end(outcome: Step, seconds: float) -> tuple[str, dict[str, Any]]:
+def _end(outcome: OutcomeSoFar, seconds: float) -> tuple[str, dict[str, Any]]:
     match outcome:
         case Sent():
             return "task-succeeded", {"result": "None", "runtime": seconds}
@@ -58,7 +58,7 @@ def _end(outcome: Step, seconds: float) -> tuple[str, dict[str, Any]]:
             return "task-retried", {"exception": error, "traceback": error}
 
 
-def deferral(outcome: Step) -> MailDeferred:
+def deferral(outcome: OutcomeSoFar) -> MailDeferred:
     """What a person reads of a mail that waits: no address, and nothing that the relay said."""
     if not isinstance(outcome, Deferred):
         return MailDeferred("waits for the relay")

@@ -15,7 +15,7 @@ from ..delivery import bridge as bridging
 from ..delivery.attempt import Attempt
 from ..errors import MailFailed, SpoolError
 from ..mail import arguments
-from ..outcome import Deferred, Failed, Held, Returned, Step
+from ..outcome import Deferred, Failed, Held, OutcomeSoFar, Returned
 from ..spool.redis_errors import words
 from . import carriers, events, sent_by_name
 from .app import app
@@ -116,7 +116,7 @@ def _deliver(ids: list[str]) -> dict[str, Attempt]:
         return runtime.delivery().deliver(slot, ids, ring_bridge)
 
 
-def _tell_celery(outcome: Step) -> None:
+def _tell_celery(outcome: OutcomeSoFar) -> None:
     """So that Flower shows a deferred mail as RETRY and a failed one as FAILURE."""
     match outcome:
         case Failed() | Held():

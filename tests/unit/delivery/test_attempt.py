@@ -13,7 +13,7 @@ from mailworker.delivery.attempt import Attempt, Observer, returned, tell
 from mailworker.delivery.attempt_log import AttemptLog
 from mailworker.delivery.settle import TOGETHER
 from mailworker.errors import SpoolError
-from mailworker.outcome import Deferred, Failed, Further, Held, Returned, Sent, Step
+from mailworker.outcome import Deferred, Failed, Further, Held, OutcomeSoFar, Returned, Sent
 from mailworker.smtp.journal import Outgoing
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.verdict import Verdict
@@ -28,10 +28,12 @@ class Settled:
     """A spool that writes down every outcome; while `away`, it raises."""
 
     def __init__(self) -> None:
-        self.outcomes: list[tuple[str, Step]] = []
+        self.outcomes: list[tuple[str, OutcomeSoFar]] = []
         self.away = False
 
-    def settle(self, _: str, outcomes: Sequence[tuple[str, Step]], commit: Sequence[str], *__: Any) -> list[str]:
+    def settle(
+        self, _: str, outcomes: Sequence[tuple[str, OutcomeSoFar]], commit: Sequence[str], *__: Any
+    ) -> list[str]:
         if self.away:
             raise SpoolError("Redis: away")
         self.outcomes += outcomes
@@ -146,7 +148,9 @@ PART = Failed("recipient_refused", "550 <a@x.org>: no such user", 550, ("a@x.org
         ),
     ],
 )  # fmt: skip
-def test_the_log_tells_ids_and_codes(outcome: Step, level: int, line: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_tells_ids_and_codes(
+    outcome: OutcomeSoFar, level: int, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     AttemptLog(Settled().part_of)([Attempt("m", "default", outcome)])
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(level, line)]

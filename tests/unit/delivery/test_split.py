@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailworker.delivery.split import Remainder, SplitMails, TooManyRecipients, outcome_so_far, too_many
 from mailworker.envelope import Envelope
-from mailworker.outcome import Deferred, Failed, Further, Held, Outcome, Sent, Step
+from mailworker.outcome import Deferred, Failed, Further, Held, Outcome, OutcomeSoFar, Sent
 from mailworker.smtp.journal import Outgoing
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.verdict import Verdict
@@ -92,7 +92,7 @@ def test_what_a_verdict_teaches_about_the_recipients_of_one_transaction(
     ],
 )  # fmt: skip
 def test_the_outcome_of_a_transaction_for_the_whole_mail(
-    outcome: Outcome, before: Remainder, step: Step, after: Remainder
+    outcome: Outcome, before: Remainder, step: OutcomeSoFar, after: Remainder
 ) -> None:
     assert outcome_so_far(outcome, (A, B), before) == (step, after)
 
