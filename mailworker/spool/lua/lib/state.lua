@@ -36,14 +36,11 @@ local function is_in_hand(state) return state == 'leased' or state == 'committin
 
 local function is_dead(state) return state == 'failed' or state == 'held' end
 
--- Every change of a mail's state is told here: the counts of the records in each state, and the totals since ever.
---   from  a state; nil for a mail that is new
---   to    a state, or how it leaves the spool: 'sent', 'dropped' or 'given_back'
-local function changed(from, to, left)
-  if from then count(from, -1) end
-  if not left then count(to, 1) end
-  -- New mail that waits for its time is deferred, too, and no attempt was.
-  if left or is_dead(to) or (to == 'deferred' and from) then count('total:' .. to, 1) end
+-- Every change of a mail's state passes here, whatever else it does: the counts of the records in each state, and the
+-- totals since ever. `from` is nil for a mail that is new, `to` a state or, where it leaves the spool, a total.
+local function changed(from, to)
+  if from then counted[from] = (counted[from] or 0) - 1 end
+  counted[to] = (counted[to] or 0) + 1
 end
 
 -- The mail gets another state: the record, the counts, `due` and `dead`.
@@ -53,18 +50,16 @@ local function become(id, from, to, at, ...)
   changed(from, to)
   redis.call('HSET', MAIL .. id, 'state', to, ...)
   if at then look_again(id, at) end
-  if is_in_hand(to) then return end
+  if to == 'leased' or to == 'committing' or not from then return end
   if is_in_hand(from) then redis.call('HDEL', MAIL .. id, 'owner', 'alone') end
   if is_dead(from) then redis.call('ZREM', DEAD, id) end
-  if is_dead(to) then
-    redis.call('ZADD', DEAD, now, id)
-    if from then not_due[#not_due + 1] = id end
-  end
+  if to == 'deferred' then count('total:deferred', 1) end
 end
 
--- The mail leaves the spool. `large` is false where it certainly has no payload beside its record.
+-- The mail leaves the spool: `how` is 'sent', 'dropped' or 'given_back'. `large` is false where it certainly has no
+-- payload beside its record.
 local function leave(id, from, how, large)
-  changed(from, how, true)
+  changed(from, 'total:' .. how)
   if large then redis.call('DEL', MAIL .. id, PAYLOAD .. id) else redis.call('DEL', MAIL .. id) end
   if is_dead(from) then redis.call('ZREM', DEAD, id) end
   not_due[#not_due + 1] = id
@@ -73,4 +68,7 @@ end
 -- It becomes a dead letter: `to` is 'failed' or 'held'.
 local function bury(id, from, reason, detail, code, to)
   become(id, from, to, nil, 'reason', reason, 'detail', detail, 'code', code, 'ended', now)
+  count('total:' .. to, 1)
+  redis.call('ZADD', DEAD, now, id)
+  not_due[#not_due + 1] = id
 end
