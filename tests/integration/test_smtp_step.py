@@ -17,7 +17,20 @@ from mailworker.smtp.relay import Deadlines
 from mailworker.smtp.warm import WarmConnection
 
 from . import smtp_server as behave
-from .smtp_client import STREAMING, WAYS, Journal, ids, mail, mails, open_connection, proven, relay_of, send
+from .smtp_client import (
+    PIPELINED,
+    STEP_BY_STEP,
+    STREAMING,
+    WAYS,
+    Journal,
+    ids,
+    mail,
+    mails,
+    open_connection,
+    proven,
+    relay_of,
+    send,
+)
 from .smtp_server import Misbehaviour, Session, SmtpServer, answer, at, each
 
 SHORT = Deadlines(connect=5, reply=0.4, final=0.4)
@@ -254,3 +267,24 @@ def test_a_time_limit_before_the_content_leaves_is_no_doubt(
             session.send(connection, journal)
         assert ids(server) == []
     assert journal.in_doubt == []
+
+
+@WAYS
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "message"])
+def test_a_go_ahead_in_the_wrong_place_is_never_taken_for_a_yes(extensions: tuple[str, ...], step: str) -> None:
+    with SmtpServer({step: answer(354)}, extensions=extensions) as server:
+        connection, journal = proven(open_connection(relay_of(server))), Journal(mails(1))
+        with pytest.raises(SmtpError) as caught:
+            session.send(connection, journal)
+    assert (caught.value.phase, caught.value.code) == (step, 0)
+    assert connection.broken
+    assert journal.verdicts == {}
+
+
+@pytest.mark.parametrize("extensions", [PIPELINED, STEP_BY_STEP])
+def test_an_ok_to_data_is_out_of_step_too(extensions: tuple[str, ...]) -> None:
+    with SmtpServer({"DATA": answer(250)}, extensions=extensions) as server:
+        journal = Journal(mails(1))
+        with pytest.raises(SmtpError):
+            session.send(open_connection(relay_of(server)), journal)
+    assert (journal.commits, journal.blamed) == ([], ["m0"])
