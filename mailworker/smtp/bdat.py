@@ -85,7 +85,7 @@ class _Stream:
 
     def run(self) -> None:
         try:
-            self._run()
+            self._send_all()
             self._confirm_the_last()
         except OutOfStep:
             self.unconfirmed.doubt()
@@ -98,7 +98,7 @@ class _Stream:
         if self.misplaced and "PIPELINING" not in self.connection.mistrusted:
             raise SmtpError("MAIL", 503, "the relay is out of sequence")
 
-    def _run(self) -> None:
+    def _send_all(self) -> None:
         more = True
         while more or self.under_way:
             if len(self.under_way) <= self.connection.relay.window // 2:
@@ -195,7 +195,7 @@ class _Stream:
             connection.expect_silence("RCPT")
         return answers
 
-    # A stream.
+    # What leaves.
 
     def _write_group(self, mails: list[Outgoing]) -> None:
         written: list[Written] = []

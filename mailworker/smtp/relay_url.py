@@ -23,6 +23,7 @@ _HELO: Final = re.compile(r"[A-Za-z0-9.:\[\]-]*")
 class Beside(TypedDict, total=False):
     """What `Relay` holds and no URL does."""
 
+    name: str
     ca_file: str | None
     helo: str
     pipelining: bool

@@ -32,6 +32,12 @@ def test_what_is_set_beside_the_url_is_kept() -> None:
     assert relay == Relay("relay", 25, helo="[192.0.2.1]", window=9, deadlines=Deadlines(1, 2, 3))
 
 
+def test_another_relay_is_another_url_and_another_name() -> None:
+    relay = relay_url.read("smtps://u:p@other", name="other")
+    assert (relay.name, relay.place) == ("other", "other:465")
+    assert relay_url.read("smtp://relay").name == "default"
+
+
 def test_a_relay_has_the_same_defaults_as_the_settings() -> None:
     assert Settings().relay == Relay("127.0.0.1", 25)
 
