@@ -24,6 +24,8 @@ class Constants:
     """Octets of a mail, at most."""
     relays: Sequence[str] = (DEFAULT_RELAY,)
     spool_format: str = str(SPOOL_FORMAT)
+    certain_refusals: int = 3
+    """As in `smtp.refusals`: where more refusals in a row are wanted, their words may be meant for the mail."""
     sent_known_seconds: int = 86_400
     """For so long a mail whose id its caller chose is known to be sent."""
 

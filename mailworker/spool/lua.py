@@ -19,7 +19,7 @@ from .constants import Constants
 from .keys import Key
 from .scripts import ALL, IN_ANY_FORMAT, WITH_LISTS, name_of
 
-LIBRARIES: Final = ("arguments", "clock", "state", "payload", "relay", "lock", "work", "hand")
+LIBRARIES: Final = ("arguments", "clock", "state", "payload", "places", "relay", "lock", "work", "hand")
 """Each may need those before it."""
 
 _SCALARS: Final = {str: "ARGV[{}]", bytes: "ARGV[{}]", int: "tonumber(ARGV[{}])", bool: "ARGV[{}] == '1'"}

@@ -1,3 +1,5 @@
+-- Given: id, payload, wait_ms, chosen, token.
+
 -- It reads no field of a record: the application's user has no right to.
 
 -- How long an id that the caller chose is known, so that it accepts no second mail. In a flood any other one is, too:

@@ -1,3 +1,5 @@
+-- Given: worker, size, owners, lists.
+
 -- Redis's clock was set back by more than this, in ms: everything that waits would wait so much longer.
 local SET_BACK = 10000
 

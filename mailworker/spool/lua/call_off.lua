@@ -1,3 +1,5 @@
+-- Given: numbers.
+
 -- Numbers are kept so long, in ms, and so many of them at most.
 local KEPT_MS, KEPT = 86400000, 100000
 

@@ -1,3 +1,5 @@
+-- Given: owner, token, most, most_octets, random, when_full, lists.
+
 -- Read from the end: the steps are named there.
 
 local size = pool_size()

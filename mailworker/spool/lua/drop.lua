@@ -1,3 +1,5 @@
+-- Given: ids.
+
 local dropped = 0
 for _, id in ipairs(ids) do
   local state = redis.call('HGET', MAIL .. id, 'state')

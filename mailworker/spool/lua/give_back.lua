@@ -1,3 +1,5 @@
+-- Given: ids, sources, payloads.
+
 -- Each goes to the tail of its list, where the next one to be taken stands. The first write is one that Redis refuses
 -- when its memory is full.
 local given = 0

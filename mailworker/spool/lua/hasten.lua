@@ -1,3 +1,5 @@
+-- Given: probe, ids, skip, most.
+
 run_when_full()
 local probed = 0
 if probe then

@@ -1,3 +1,5 @@
+-- Given: token, lists.
+
 -- In ms: until the next look where a probe is out, since one that turned out to be no mail leaves its turn to the next;
 -- where enough doorbells are out, since whoever answers one rings; and where nothing waits at all.
 local PROBE_IS_OUT, ENOUGH_IS_OUT, NOTHING_WAITS = 50, 1000, 3600000

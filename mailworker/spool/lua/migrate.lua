@@ -1,3 +1,5 @@
+-- Given: nothing.
+
 -- From format 1, which had no key FORMAT: one relay without a name, the lock under the name `ring`, a mail's list in
 -- the field `queue`. What programs of that version still put in goes on as it is: their mail was in no list.
 

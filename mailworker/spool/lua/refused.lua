@@ -1,5 +1,4 @@
--- As in refusals.py: where more in a row are wanted than this, the words may be meant for the mail.
-local CERTAIN = 3
+-- Given: relay, id, said, enough, text, place.
 
 -- A mail that went back so often, and is refused again after others were sent, is meant; the same, where the words are
 -- plain.
@@ -9,14 +8,14 @@ run_when_full()
 local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
 
 -- A relay that never took a mail is not set up yet: its first clear word counts.
-local function mails_in_a_row() return sent == '0' and enough <= CERTAIN and 1 or enough end
+local function mails_in_a_row() return sent == '0' and enough <= CERTAIN_REFUSALS and 1 or enough end
 
 -- It went back before, and others were sent since: the words are meant for this mail after all. Or a few of its kind
 -- would open the breaker again and again, for all.
 local function is_meant()
   local record = redis.call('HMGET', MAIL .. id, 'spared', 'spares')
   local spared_after, times = record[1], tonumber(record[2] or 0)
-  return spared_after and spared_after ~= sent and times >= (enough > CERTAIN and SPARED or SPARED_WHERE_PLAIN)
+  return spared_after and spared_after ~= sent and times >= (enough > CERTAIN_REFUSALS and SPARED or SPARED_WHERE_PLAIN)
 end
 
 -- It is no dead letter any more, and this was no attempt. Returns 1 where it was one.

@@ -1,2 +1,4 @@
+-- Given: relay.
+
 run_when_full()
 return relay_up(relay)

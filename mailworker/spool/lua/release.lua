@@ -1,3 +1,5 @@
+-- Given: owner, died.
+
 run_when_full()
 local released = 0
 for _, id in ipairs(redis.call('SUNION', LEASE .. owner, CLAIM .. owner)) do

@@ -1,3 +1,5 @@
+-- Given: relay, owner, sent, commit, outcomes, end_of_batch.
+
 run_when_full()
 local ended = {}  -- mails that are not in this hand any more
 

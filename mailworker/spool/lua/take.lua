@@ -1,3 +1,5 @@
+-- Given: relay, owner, token, ids, lists.
+
 -- When to look again at a mail in hand, in ms. It is taken over earlier if its owner's pulse ends.
 local LEASE_MS = 1800000
 

@@ -1,3 +1,5 @@
+-- Given: owner, lists.
+
 run_when_full()
 redis.call('DEL', CLAIM .. owner)
 if lock_holder() ~= owner then return 0 end

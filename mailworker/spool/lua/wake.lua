@@ -1,3 +1,5 @@
+-- Given: ids.
+
 run_when_full()
 local woken = 0
 for _, id in ipairs(ids) do

@@ -12,7 +12,7 @@ import pytest
 
 from mailworker.spool import lua
 from mailworker.spool.constants import Constants
-from mailworker.spool.scripts import ALL, name_of
+from mailworker.spool.scripts import ALL, WITH_LISTS, name_of
 from tests.lua_scopes import Check
 
 REDIS = (
@@ -74,3 +74,18 @@ def test_no_function_or_constant_of_a_library_has_a_second_one_of_its_name() -> 
 def test_each_function_of_a_library_is_sent_with_a_script() -> None:
     sent = "\n".join(TEXTS.values())
     assert [block for _, block, _ in lua._blocks() if block not in sent] == []
+
+
+@pytest.mark.parametrize("script", ALL, ids=name_of)
+def test_a_script_begins_with_what_it_is_given(script: Any) -> None:
+    given = [*script._fields, *(["lists"] if script in WITH_LISTS else [])]
+    text = (ROOT / "mailworker" / "spool" / "lua" / f"{name_of(script)}.lua").read_text()
+    assert text.startswith(f"-- Given: {', '.join(given) or 'nothing'}.\n")
+
+
+def test_a_relays_keys_are_named_in_its_libraries_alone() -> None:
+    """But for the migration, and the wing's own reader in Python."""
+    folder = ROOT / "mailworker" / "spool" / "lua"
+    keys = {"RELAY", "PROBE", "LIMIT", "PLACES", "REFUSED", "REFUSED_IDS"}
+    found = {path.name for path in folder.rglob("*.lua") if keys & lua._words(path.read_text())}
+    assert found == {"relay.lua", "places.lua", "migrate.lua"}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from mailworker.smtp import refusals
 from mailworker.spool import lua, scripts
 from mailworker.spool.constants import Constants
 from mailworker.spool.keys import Key, Keys
@@ -89,6 +90,10 @@ def test_a_script_has_the_keys_that_it_names_and_no_other() -> None:
     text = lua.scripts("site:", Constants())[scripts.Drop].text
     assert "local DEAD = 'site:dead'\n" in text
     assert "RUNG" not in text
+
+
+def test_what_the_spool_and_the_session_both_know_is_the_same() -> None:
+    assert Constants().certain_refusals == refusals.CERTAIN
 
 
 def test_a_key_is_the_prefix_its_name_and_whose_it_is() -> None:

@@ -1,5 +1,5 @@
--- What is known of a relay, by its name: the one gate that mail passes. Its breaker and probe, the connections that it
--- bears, the run of mails that it refused. Nothing else reads or writes these keys.
+-- What is known of a relay, by its name: the one gate that mail passes. Its breaker, its probe, the run of mails that
+-- it refused; its places are in places.lua. No script reads or writes a relay's keys but by these functions.
 
 -- The breaker. It opens after so many failures in a row; then the relay is probed after the first interval, and each
 -- one is twice as long as the last, up to the longest. In ms; the shorter ones are for a relay that takes so much in
@@ -92,7 +92,7 @@ local function relay_down(relay, text, configuration, enough, place, slower)
   relay_probe_is_over(relay)
   -- How many connections it bears is found out anew when it works again. Who is connected still is: a warm connection
   -- outlives what opened the breaker, and whoever is refused beside it meets a limit and no outage.
-  if not slower then redis.call('DEL', LIMIT .. relay) end
+  if not slower then relay_forget_limit(relay) end
   return {1, interval, 1}
 end
 
@@ -105,46 +105,6 @@ local function relay_up(relay)
     relay_probe_is_over(relay)
   end
   return {0, 0, was_open and 1 or 0}
-end
-
--- Its places. How many connections it bears is found out by what it refuses, and shared by all. One more is tried
--- after so many ms, then after twice as long, up to the longest.
-local FIRST_ONE_MORE = 120000
-
-local LONGEST_ONE_MORE = 1200000
-
--- Where the last one more was taken, the next is tried so soon.
-local SOON_ONE_MORE = 5000
-
--- So many refusals in a row show that it bears fewer: not only that it has not noticed yet who left.
-local REFUSED_PLACES = 3
-
--- Others got something through so many ms ago at most: then a refusal without a reason is no outage.
-local MOVED_LATELY = 3000
-
--- 0 where no limit is known.
-local function relay_bears(relay) return tonumber(redis.call('HGET', LIMIT .. relay, 'connections') or 0) end
-
--- When one more is tried, and other numbers of the limit.
-local function relay_limit(relay, name) return tonumber(redis.call('HGET', LIMIT .. relay, name) or 0) end
-
-local function relay_enter(relay, owner) redis.call('ZADD', PLACES .. relay, now, owner) end
-
-local function relay_leave(relay, owner) redis.call('ZREM', PLACES .. relay, owner) end
-
--- How many others are connected, and whether this owner is. Of an owner without a pulse the connection is gone, too.
-local function relay_others(relay, owner)
-  local others, mine = 0, false
-  for _, name in ipairs(redis.call('ZRANGE', PLACES .. relay, 0, -1)) do
-    if redis.call('HEXISTS', OWNERS, name) == 0 then
-      relay_leave(relay, name)
-    elseif name == owner then
-      mine = true
-    else
-      others = others + 1
-    end
-  end
-  return others, mine
 end
 
 -- The run of mails that it refused in the same words is kept so long, in seconds: one of long ago says nothing of now.
