@@ -240,11 +240,11 @@ def lose_answer(stage: Stage, number: int, chance: random.Random) -> float:
 def words(stage: Stage) -> list[tuple[str, bytes]]:
     """What each request can be known by."""
     from mailworker.spool import Spool  # noqa: PLC0415
+    from mailworker.spool.scripts import name_of  # noqa: PLC0415
 
-    scripts = Spool(stage.watch.redis, ["queue:email"])._scripts
-    ours = [
-        (name, scripts[name][1].encode()) for name in ("take", "settle", "unlock", "claim", "look", "accept", "beat")
-    ]
+    scripts = Spool(stage.watch.redis, ["queue:email"]).runner.scripts
+    found = {name_of(script): text.digest.encode() for script, text in scripts.items()}
+    ours = [(name, found[name]) for name in ("take", "settle", "unlock", "claim", "look", "accept", "beat")]
     return [*ours, ("BRPOP", b"BRPOP"), ("LPUSH", b"LPUSH"), ours[1]]
 
 
