@@ -95,7 +95,7 @@ def test_producer_application_and_worker_deliver_under_their_users(
     # What a person does with dead letters needs no more than the worker has.
     assert workers_as_worker.run("mailworker", "dead", "list").stdout.count("\n") == 1
     assert workers_as_worker.run("mailworker", "dead", "drop", "--yes").stdout == "1 dropped\n"
-    workers_as_worker.stop()
+    workers_as_worker.end()
     given = workers_as_worker.run("mailworker", "giveback", "--yes")
     assert given.returncode == 0, given.stderr
     assert guarded.denials() == []
