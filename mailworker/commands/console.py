@@ -122,4 +122,4 @@ def make_queries() -> Queries:
 
     configuration = settings()
     client = connect(configuration.redis_url.get_secret_value())
-    return Queries(client, configuration.legacy_queues, configuration.spool_prefix)
+    return Queries(client, configuration.legacy_queues, configuration.spool_prefix, configuration.relay.name)
