@@ -11,8 +11,9 @@ The whole way, and where each step stands:
 6. send it (`smtp.session`, which asks the `batch` for leave),
 7. decide what the relay's verdict means (`retry`) and write it down (`settle`), and tell who wants to know (`attempt`).
 
-Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a step between 2 and 4. Signing is the
-last one before 6, since it covers the exact octets. Each is a line in `Compose.__call__`.
+Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a line between 2 and 4, in
+`Compose._steps`. Signing is the last line of `build`, since it covers the exact octets, and a mail that is sent without
+the spool (`direct`) is built there as well.
 """
 
 from __future__ import annotations
@@ -51,14 +52,19 @@ class Compose:
         Raises `Unsendable` for what can never be a mail, `SpoolError` where Redis is away.
         """
         try:
-            email = self._read(record, behind)
-            envelope = build(email, self._sender, message_id(record.origin, self._sender), record.at)
-            return Outgoing(record.id, _still_to_send(envelope, record))
+            return self._steps(record, behind)
         except (Unsendable, SpoolError):
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours must not stop the mails behind this one
             logger.error("mail %s cannot be built: %s", record.id, where(error))
             raise Unsendable("internal_error", f"{type(error).__name__} while it was built") from None
+
+    def _steps(self, record: Record, behind: Iterable[Record | Outgoing]) -> Outgoing:
+        email = self._read(record, behind)
+        sender = self._sender
+        envelope = build(email, sender, message_id(record.origin, sender), record.at)
+        envelope = _still_to_send(envelope, record)
+        return Outgoing(record.id, envelope)
 
     def _read(self, record: Record, behind: Iterable[Record | Outgoing]) -> Email:
         if record.size > self._limits.mail:
