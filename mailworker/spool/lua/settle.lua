@@ -10,10 +10,7 @@ local function settle_sent(id)
   if not state or state == 'sent' then return end
   leave(id, state, 'sent', size)
   ended[#ended + 1] = id
-  if keyed then
-    redis.call('HSET', MAIL .. id, 'state', 'sent')
-    redis.call('EXPIRE', MAIL .. id, SENT_KNOWN_SECONDS)
-  end
+  if keyed then remember(id, 'sent', SENT_KNOWN_SECONDS) end
 end
 
 -- The state of a mail that is in this hand; nil for another.

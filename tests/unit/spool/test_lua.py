@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -89,3 +90,9 @@ def test_a_relays_keys_are_named_in_its_libraries_alone() -> None:
     keys = {"RELAY", "PROBE", "LIMIT", "PLACES", "REFUSED", "REFUSED_IDS"}
     found = {path.name for path in folder.rglob("*.lua") if keys & lua._words(path.read_text())}
     assert found == {"relay.lua", "places.lua", "migrate.lua"}
+
+
+def test_a_state_is_written_and_a_mail_deleted_in_one_library_alone() -> None:
+    folder = ROOT / "mailworker" / "spool" / "lua"
+    act = re.compile(r"'HSET', [^\n]*'state'|'DEL', MAIL\b")
+    assert {path.name for path in folder.rglob("*.lua") if act.search(path.read_text())} == {"state.lua"}

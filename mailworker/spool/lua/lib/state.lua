@@ -65,6 +65,12 @@ local function leave(id, from, how, large)
   not_due[#not_due + 1] = id
 end
 
+-- What stays of a mail that left: that its id is known, for so many seconds.
+local function remember(id, how, seconds)
+  redis.call('HSET', MAIL .. id, 'state', how)
+  redis.call('EXPIRE', MAIL .. id, seconds)
+end
+
 -- It becomes a dead letter: `to` is 'failed' or 'held'.
 local function bury(id, from, reason, detail, code, to)
   become(id, from, to, nil, 'reason', reason, 'detail', detail, 'code', code, 'ended', now)
