@@ -141,7 +141,7 @@ def test_mails_under_way_are_settled_and_the_next_ones_flow(
     """Celery ends at an error reply to BRPOP: celery/celery#3773 and many like it."""
     workers, state = refusing
     # One state follows the other here, and the pauses would grow.
-    (workers.folder / "celeryconfig.py").write_text("import mailworker.worker.consumer\nmailworker.worker.consumer.LONGEST = 1.0\n")
+    (workers.folder / "celeryconfig.py").write_text("from mailworker.worker import consumer\nconsumer.LONGEST = 1.0\n")
     worker = workers.start()
     wanted: list[str] = []
 
