@@ -82,9 +82,12 @@ def encode(arguments: Any) -> list[Any]:
     scalars: list[Any] = []
     lists: list[Any] = []
     for value in arguments:
-        if value is True or value is False:
+        kind = type(value)
+        if kind is str or kind is int or kind is bytes:
+            scalars.append(value)
+        elif kind is bool:
             scalars.append(b"1" if value else b"0")
-        elif isinstance(value, str | bytes | int):
+        elif isinstance(value, (str, bytes, int)):  # of a class derived from these
             scalars.append(value)
         else:
             scalars.append(len(value))

@@ -56,6 +56,10 @@ def test_arguments_travel_in_the_order_of_their_names_with_lists_behind() -> Non
     assert lua.encode(arguments) == ["relay", "w/1", 2, 0, 1, b"1", "a", "b", "{}"]
 
 
+def test_a_text_of_another_class_is_no_list() -> None:
+    assert lua.encode(scripts.Look(Key.DUE)) == ["due"]
+
+
 class Both(NamedTuple):
     first: Sequence[str]
     number: int
