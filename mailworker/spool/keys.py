@@ -1,4 +1,4 @@
-"""The names of all keys: made here and nowhere else. The scripts know them as constants, see `lua`."""
+"""The names of all keys: made here and nowhere else. The scripts know them as constants: see `lua`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The scripts' texts, put together from `lua/`, and their arguments as they travel.
 
-Before a script stand: the constants and the keys that it names; the check whether it may run; the functions that it
-names, of the files in `lua/lib/`, and those that these need; and its arguments as locals. No script counts positions.
+Before a script stand: the check whether it may run; the functions that it names, of the files in `lua/lib/`, and those
+that these need; and its arguments as locals. No script counts positions. The names of keys and constants are replaced
+by what they stand for.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ if redis.call('ZSCORE', LATE, call) then return redis.error_reply('LATE this cal
 _SAFE: Final = frozenset(b"_:.-{}~" + (string.ascii_letters + string.digits).encode())
 
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_CODE_WORD: Final = re.compile(r"'[^'\n]*'|--.*|[A-Za-z_]\w*")
+_NUMBER: Final = re.compile(r"^local ([A-Z][A-Z_]+) = (\d+)$", re.MULTILINE)
 _LOCALS: Final = re.compile(r"^local (?:function )?([\w, ]+)", re.MULTILINE)
 _NO_CODE: Final = re.compile(r"'[^'\n]*'|--.*")
 """Texts and comments."""
@@ -71,10 +74,17 @@ def text_of(script: type[Any], values: Mapping[str, str]) -> str:
     arguments = _arguments(script)
     may_run = ("" if script in IN_ANY_FORMAT else _MAY_RUN) + _CALL
     blocks = _needed(arguments + body)
-    text = "\n".join((may_run, *blocks, arguments, body))
+    return _with_values("\n".join((may_run, *blocks, arguments, body)), {**_numbers(), **values})
+
+
+def _with_values(text: str, values: Mapping[str, str]) -> str:
+    """Each constant's value in the place of its name: a local of that name would cost each function that uses it. Lua
+    takes no list in all those places: such a one is a local."""
+    lists = {name: value for name, value in values.items() if value.startswith("{")}
+    plain = {name: value for name, value in values.items() if name not in lists}
     words = _words(text)
-    constants = "".join(f"local {name} = {value}\n" for name, value in values.items() if name in words)
-    return constants + text
+    head = "".join(f"local {name} = {value}\n" for name, value in lists.items() if name in words)
+    return head + _CODE_WORD.sub(lambda found: plain.get(found[0], found[0]), text)
 
 
 def encode(arguments: Any) -> list[Any]:
@@ -128,7 +138,13 @@ def _blocks() -> Sequence[tuple[frozenset[str], str, frozenset[str]]]:
     found = [
         (_defined(block), block, _words(block)) for name in LIBRARIES for block in _split(_read(f"lib/{name}.lua"))
     ]
-    return [block for block in found if block[0]]
+    return [block for block in found if block[0] - _numbers().keys()]
+
+
+@cache
+def _numbers() -> Mapping[str, str]:
+    """The constants of all libraries."""
+    return {name: number for library in LIBRARIES for name, number in _NUMBER.findall(_read(f"lib/{library}.lua"))}
 
 
 def _split(text: str) -> Iterator[str]:

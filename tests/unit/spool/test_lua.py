@@ -73,8 +73,17 @@ def test_no_function_or_constant_of_a_library_has_a_second_one_of_its_name() -> 
 
 
 def test_each_function_of_a_library_is_sent_with_a_script() -> None:
-    sent = "\n".join(TEXTS.values())
-    assert [block for _, block, _ in lua._blocks() if block not in sent] == []
+    sent = lua._words("\n".join(TEXTS.values()))
+    assert [names for names, _, _ in lua._blocks() if not names & sent] == []
+
+
+def test_no_line_of_a_script_is_too_long() -> None:
+    for path in (ROOT / "mailworker" / "spool" / "lua").rglob("*.lua"):
+        assert [line for line in path.read_text().splitlines() if len(line) > 120] == [], path.name
+
+
+def test_a_constant_in_a_text_or_a_comment_stays() -> None:
+    assert lua._with_values("f('DUE', DUE) -- DUE", {"DUE": "'d'"}) == "f('DUE', 'd') -- DUE"
 
 
 @pytest.mark.parametrize("script", ALL, ids=name_of)

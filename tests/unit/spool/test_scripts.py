@@ -90,10 +90,12 @@ def test_no_character_of_a_prefix_can_end_its_text_in_lua(value: str, literal: s
     assert lua._literal(value) == literal
 
 
-def test_a_script_has_the_keys_that_it_names_and_no_other() -> None:
-    text = lua.scripts("site:", Constants())[scripts.Drop].text
-    assert "local DEAD = 'site:dead'\n" in text
-    assert "RUNG" not in text
+def test_a_name_of_a_key_or_a_constant_is_replaced_by_what_it_stands_for() -> None:
+    texts = lua.scripts("site:", Constants(batch=77))
+    assert "redis.call('ZREM', 'site:dead', id)" in texts[scripts.Drop].text
+    assert "rung" not in texts[scripts.Drop].text
+    assert "children() * 77" in texts[scripts.Accept].text
+    assert "local RELAYS = {'default'}\n" in texts[scripts.Beat].text
 
 
 def test_what_the_spool_and_the_session_both_know_is_the_same() -> None:

@@ -6,9 +6,13 @@
 -- a time and no more.
 local FAILURES_OPEN = 3
 
-local FIRST_PROBE, LONGEST_PROBE = 15000, 300000
+local FIRST_PROBE = 15000
 
-local FIRST_PAUSE, LONGEST_PAUSE = 1000, 60000
+local LONGEST_PROBE = 300000
+
+local FIRST_PAUSE = 1000
+
+local LONGEST_PAUSE = 60000
 
 -- A probe that is not answered in so many ms gives its turn to another.
 local PROBE_MS = 30000

@@ -1,4 +1,5 @@
--- A mail's state, and all that follows from it. No script writes a state, or deletes a mail, but by `become` and `leave`.
+-- A mail's state, and all that follows from it. No script writes a state but by `become`, or deletes a mail but by
+-- `leave`.
 
 -- Redis checks its memory limit before the first write of a script only. What settles or gives back must run when
 -- memory is full: its first write is this one, which asks for none.
@@ -26,10 +27,16 @@ end
 local function write_changes()
   for name, by in pairs(counted) do
     if by ~= 0 then redis.call('HINCRBY', COUNTS, name, by) end
+    counted[name] = nil
   end
-  write_all('ZADD', DUE, due)
-  write_all('ZREM', DUE, not_due)
-  counted, due, not_due = {}, {}, {}
+  if #due > 0 then
+    write_all('ZADD', DUE, due)
+    due = {}
+  end
+  if #not_due > 0 then
+    write_all('ZREM', DUE, not_due)
+    not_due = {}
+  end
 end
 
 local function is_in_hand(state) return state == 'leased' or state == 'committing' end
