@@ -57,8 +57,9 @@ class Script:
     digest: str
 
 
-def scripts(prefix: str, constants: Constants) -> dict[type[Any], Script]:
-    """All of them, for this prefix and these constants."""
+@cache
+def scripts(prefix: str, constants: Constants) -> Mapping[type[Any], Script]:
+    """All of them, for this prefix and these constants: some milliseconds, once a process."""
     keys = {key.name: _literal(prefix + key) for key in Key}
     values = {"PREFIX": _literal(prefix)} | keys | constants.as_lua(_literal)
     return {script: _script(text_of(script, values)) for script in ALL}

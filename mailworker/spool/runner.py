@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import redis
@@ -35,7 +35,7 @@ class Runner:
 
     def __init__(self, client: redis.Redis, lists: Sequence[str], keys: Keys, constants: Constants) -> None:
         self.client = client
-        self.scripts: dict[type[Any], Script] = scripts(keys.prefix, constants)
+        self.scripts: Mapping[type[Any], Script] = scripts(keys.prefix, constants)
         self._call = Caller(client)
         self._lost: dict[bytes, None] = {}
         """The numbers of calls whose answers were lost, to be called off before the next call."""
