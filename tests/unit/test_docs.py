@@ -33,3 +33,15 @@ def test_the_settings_of_the_readme_have_the_same_defaults() -> None:
     short, long = rows("README.md"), rows("docs/settings.md")
     assert 8 <= len(short) <= 12
     assert short == {name: long[name] for name in short}
+
+
+def test_every_file_that_a_document_names_is_there() -> None:
+    package = ROOT / "mailworker"
+    folders = [ROOT, package, *(path for path in package.rglob("*") if path.is_dir())]
+    gone = {
+        f"{document.name}: {name}"
+        for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+        for name in re.findall(r"`([\w./-]+\.(?:py|lua))`", document.read_text())
+        if not any((folder / name).is_file() for folder in folders)
+    }
+    assert gone == set()
