@@ -1,7 +1,7 @@
 """Writes the tables of the documents that the code knows: `make docs`. With `--check` it says which are not current.
 
-Each stands between two comments of its document: `<!-- settings REDIS_URL to BROKER_URL -->` or `<!-- reasons -->`, and
-`<!-- end -->`.
+Each stands between two comments of its document: `<!-- settings REDIS_URL to BROKER_URL -->`, `<!-- reasons -->`,
+`<!-- files of mail -->` or `<!-- scripts -->`, and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from typing import Final
 
 from mailworker import settings
 from mailworker.reasons import REASONS
+from mailworker.spool.scripts import ALL, name_of
 
-DOCUMENTS: Final = ("settings.md", "operations.md")
-TABLE: Final = re.compile(r"(<!-- (settings|reasons)(?: (\w+) to (\w+))? -->\n).*?(?=<!-- end -->)", re.DOTALL)
+DOCUMENTS: Final = ("settings.md", "operations.md", "rooms.md")
+PACKAGE: Final = Path(__file__).parents[1] / "mailworker"
+MARK: Final = r"<!-- (?:settings (\w+) to (\w+)|(reasons)|files of (\w+)|(scripts)) -->"
+TABLE: Final = re.compile(rf"({MARK}\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def main() -> int:
@@ -34,17 +37,40 @@ def main() -> int:
 
 def current(path: Path) -> str:
     """The document with its tables as the code has them."""
-    return TABLE.sub(lambda match: match[1] + _table(match[2], match[3], match[4]), path.read_text())
+    return TABLE.sub(lambda match: match[1] + _table(*match.groups()[1:]), path.read_text())
 
 
-def _table(kind: str, first: str | None, last: str | None) -> str:
-    if kind == "reasons":
-        head, rows = "| reason | what happened | what to do |\n| --- | --- | --- |", list(_reasons())
+def _table(first: str | None, last: str | None, reasons: str | None, room: str | None, scripts: str | None) -> str:
+    if reasons:
+        head, rows = ("reason", "what happened", "what to do"), list(_reasons())
+    elif room:
+        head, rows = ("file", "what it is"), list(_files(room))
+    elif scripts:
+        head, rows = ("script", "what it does"), list(_scripts())
     else:
         names = list(settings_by_name())
-        rows = [_setting(name) for name in names[names.index(str(first)) : names.index(str(last)) + 1]]
-        head = "| setting | default | meaning |\n| --- | --- | --- |"
-    return "\n".join([head, *rows]) + "\n"
+        between = names[names.index(str(first)) : names.index(str(last)) + 1]
+        head, rows = ("setting", "default", "meaning"), [_setting(name) for name in between]
+    return "\n".join([f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *rows]) + "\n"
+
+
+def _files(room: str) -> Iterator[str]:
+    """The first paragraph of each file's docstring. The top of the package is the room `mailworker`."""
+    folder = PACKAGE if room == "mailworker" else PACKAGE / room
+    for path in sorted(folder.glob("*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text())) or ""
+        if path.name != "__init__.py" and not path.is_symlink():
+            yield f"| `{path.name}` | {_line(text)} |"
+
+
+def _scripts() -> Iterator[str]:
+    for script in ALL:
+        yield f"| `{name_of(script)}.lua` | {_line(inspect.getdoc(script) or '')} |"
+
+
+def _line(text: str) -> str:
+    """The first paragraph, as one line of a table."""
+    return " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
 
 
 def _reasons() -> Iterator[str]:

@@ -11,7 +11,10 @@ from typing import Any, Final, NamedTuple
 
 
 class Accept(NamedTuple):
-    """Returns (the mail's id where it is new or else '', 1 if the caller shall ring, what became of the first one)."""
+    """A mail of new code becomes a record.
+
+    Returns (its id where it is new or else '', 1 if the caller shall ring, what became of the first one).
+    """
 
     id: str
     payload: bytes
@@ -23,7 +26,10 @@ class Accept(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """The pulse of a worker and of these owners. Returns all owners, each followed by its beats."""
+    """The pulse of a worker and of these owners.
+
+    Returns all owners, each followed by its beats.
+    """
 
     worker: str
     size: int
@@ -38,8 +44,11 @@ class CallOff(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Returns (ids to ring together, ids to ring each alone, pool children, 1 if the lock is ours, 1 if the one id is
-    the bridge's to deliver and the lock is given back, what was found abandoned)."""
+    """Entries of the lists become records, and what is due is looked at.
+
+    Returns (ids to ring together, ids to ring each alone, pool children, 1 if the lock is ours, 1 if the one id is
+    the bridge's to deliver and the lock is given back, what was found abandoned).
+    """
 
     owner: str
     token: str
@@ -53,7 +62,10 @@ class Claim(NamedTuple):
 
 
 class Connected(NamedTuple):
-    """This owner is connected to the relay. Returns (1, how many connections it bears or 0)."""
+    """This owner is connected to the relay.
+
+    Returns (1, how many connections it bears or 0).
+    """
 
     relay: str
     owner: str
@@ -67,13 +79,19 @@ class Disconnected(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """Dead letters are gone for good. Returns how many."""
+    """Dead letters are gone for good.
+
+    Returns how many.
+    """
 
     ids: Sequence[str]
 
 
 class GiveBack(NamedTuple):
-    """Mails go back to their lists, newest first. Returns how many."""
+    """Mails go back to their lists, newest first.
+
+    Returns how many.
+    """
 
     ids: Sequence[str]
     sources: Sequence[str]
@@ -81,8 +99,10 @@ class GiveBack(NamedTuple):
 
 
 class Hasten(NamedTuple):
-    """What waits for its next attempt is due now: these, or `most` of all that wait, but for the first ones. Returns
-    (how many, how many were looked at and left, 1 if a breaker was open and is probed)."""
+    """What waits for its next attempt is due now: these, or `most` of all that wait, but for the first ones.
+
+    Returns (how many, how many were looked at and left, 1 if a breaker was open and is probed).
+    """
 
     probe: bool
     ids: Sequence[str] = ()
@@ -91,26 +111,38 @@ class Hasten(NamedTuple):
 
 
 class Look(NamedTuple):
-    """Returns (1 if the caller has the lock now and must ring, ms until the next look, 1 if the lists are empty)."""
+    """Is there work for the bridge? Then its lock is taken.
+
+    Returns (1 if the caller has the lock now and must ring, ms until the next look, 1 if the lists are empty).
+    """
 
     token: str
 
 
 class MayConnect(NamedTuple):
-    """Returns (1 if this owner may connect to the relay, how many connections it bears or 0)."""
+    """Has the relay a place for one more?
+
+    Returns (1 if this owner may connect, how many connections it bears or 0).
+    """
 
     relay: str
     owner: str
 
 
 class Migrate(NamedTuple):
-    """Makes the spool one of this version's format. Returns (the format it has now, how many workers of an older
-    version are at work, so that nothing was done, how many mails were moved)."""
+    """Makes the spool one of this version's format.
+
+    Returns (the format it has now, how many workers of an older version are at work, so that nothing was done, how
+    many mails were moved).
+    """
 
 
 class Refused(NamedTuple):
-    """A mail was refused in words that speak of the site and not of the mail: it is a dead letter by now. Returns (1 if
-    it is the configuration, ms until the next probe, 1 if this call opened the breaker, mails that went back)."""
+    """A mail was refused in words that speak of the site and not of the mail: it is a dead letter by now.
+
+    Returns (1 if it is the configuration, ms until the next probe, 1 if this call opened the breaker, mails that
+    went back).
+    """
 
     relay: str
     id: str
@@ -123,7 +155,10 @@ class Refused(NamedTuple):
 
 
 class RelayFailed(NamedTuple):
-    """Returns (1 if the breaker is open, ms until the next probe, 1 if this call opened it or was its probe)."""
+    """There is no working session with the relay.
+
+    Returns (1 if the breaker is open, ms until the next probe, 1 if this call opened it or was its probe).
+    """
 
     relay: str
     text: str
@@ -135,8 +170,10 @@ class RelayFailed(NamedTuple):
 
 
 class RelayFull(NamedTuple):
-    """The relay refused a connection. Returns (1 if others are connected and work, so that this is no outage, how many
-    connections it bears or 0)."""
+    """The relay refused a connection.
+
+    Returns (1 if others are connected and work, so that this is no outage, how many connections it bears or 0).
+    """
 
     relay: str
     owner: str
@@ -145,13 +182,19 @@ class RelayFull(NamedTuple):
 
 
 class RelayWorks(NamedTuple):
-    """Returns the same as `RelayFailed`: 1 at the end where this call closed the breaker."""
+    """The relay took a mail.
+
+    Returns the same as `RelayFailed`: 1 at the end where this call closed the breaker.
+    """
 
     relay: str
 
 
 class Release(NamedTuple):
-    """What this owner has in hand goes back at once. Returns (how many mails, what was found abandoned)."""
+    """What this owner has in hand goes back at once.
+
+    Returns (how many mails, what was found abandoned).
+    """
 
     owner: str
     died: bool
@@ -159,14 +202,19 @@ class Release(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """Dead letters are tried again from now on, with their history. Returns how many."""
+    """Dead letters are tried again from now on, with their history.
+
+    Returns how many.
+    """
 
     ids: Sequence[str]
 
 
 class Settle(NamedTuple):
-    """Settles what ended and commits what comes next. Returns the ids that may go; at the end of a batch, where that is
-    limited, how many connections the relay bears."""
+    """Settles what ended and commits what comes next.
+
+    Returns the ids that may go; at the end of a batch, where that is limited, how many connections the relay bears.
+    """
 
     relay: str
     owner: str
@@ -178,9 +226,12 @@ class Settle(NamedTuple):
 
 
 class Take(NamedTuple):
-    """Returns (records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, 1 if the
+    """An owner takes mails in hand.
+
+    Returns (records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, 1 if the
     breaker kept the mails in the queue, what was found abandoned); a record is (id, payload, size, at, tries, rcpt,
-    since, origin), the payload empty where it is too large for a mail or for a script."""
+    since, origin), the payload empty where it is too large for a mail or for a script.
+    """
 
     relay: str
     owner: str
@@ -190,14 +241,19 @@ class Take(NamedTuple):
 
 
 class Unlock(NamedTuple):
-    """The doorbells of this bridge are out. Returns 1 if there is more to do now; else the lock is given back, and
-    whoever sees work next rings."""
+    """The doorbells of this bridge are out.
+
+    Returns 1 if there is more to do now; else the lock is given back, and whoever sees work next rings.
+    """
 
     owner: str
 
 
 class Wake(NamedTuple):
-    """The doorbells for these died with the process that had them in hand. Returns how many are due now."""
+    """The doorbells for these died with the process that had them in hand.
+
+    Returns how many are due now.
+    """
 
     ids: Sequence[str]
 
