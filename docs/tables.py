@@ -41,6 +41,7 @@ def current(path: Path) -> str:
 
 
 def _table(first: str | None, last: str | None, reasons: str | None, room: str | None, scripts: str | None) -> str:
+    head: tuple[str, ...]
     if reasons:
         head, rows = ("reason", "what happened", "what to do"), list(_reasons())
     elif room:
