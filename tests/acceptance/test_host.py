@@ -242,6 +242,17 @@ def test_under_a_site_s_own_name_it_is_our_app_all_the_same(host: Workers) -> No
     assert "does not start without a login" in host.run("celery", "-A", "mysite", "flower", "--port=0").stderr
 
 
+def test_a_task_has_the_site_s_settings_though_it_is_imported_before_them(host: Workers) -> None:
+    (host.folder / "mysite.py").write_text("from mailworker import app, send_email\n")
+    (host.folder / "celeryconfig.py").write_text("task_track_started = False\ntask_soft_time_limit = 77\n")
+    look = "from mailworker import send_email as task\nprint('it has', task.track_started, task.soft_time_limit)\n"
+    shell = subprocess.run(
+        [f"{BIN}/celery", "-A", "mysite", "shell", "--python"],
+        input=look, capture_output=True, text=True, check=True, cwd=host.folder, env=host.environment, timeout=60,
+    )  # fmt: skip
+    assert "it has False 77" in shell.stdout
+
+
 def test_a_program_that_forks_by_itself_rings_from_each_process(host: Workers, redis_server: RedisServer) -> None:
     """As `gunicorn --preload` does, without Celery's hooks for forks: no socket to the broker is in two processes."""
     host.python(
