@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from mailworker import runtime
 from mailworker.delivery.direct import send_now
 from mailworker.errors import MailDeferred, MailFailed, SmtpError
 from mailworker.mail.arguments import from_arguments
@@ -14,6 +15,7 @@ from mailworker.settings import Settings, load
 from mailworker.smtp import lessons
 from mailworker.smtp.relay import Deadlines, Relay
 from mailworker.smtp.warm import WarmConnection
+from mailworker.worker.send_email import send_directly
 
 from . import smtp_server as behave
 from .smtp_client import Journal, ids, mails, relay_of, run, until
@@ -96,7 +98,7 @@ def test_a_line_is_kept_while_it_is_good_and_opened_anew_when_the_relay_closed_i
 
 
 def send(settings: Settings) -> str:
-    return send_now(EMAIL, settings.mail_from, settings.relay, settings.retries)
+    return send_now(EMAIL, settings.mail_from, settings.relay)
 
 
 def settings_of(server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -143,6 +145,16 @@ def test_sending_directly_raises_what_the_relay_said(
             send(settings_of(server, monkeypatch))
         # What ends the session at its first group of commands may do so because it is a group.
         assert server.connections == (2 if script == {"MAIL": good_bye} else 1)
+
+
+def test_a_direct_call_whose_mail_waits_nowhere_lets_none_expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILWORKER_MAX_AGE", "60")
+    monkeypatch.setenv("MAILWORKER_RETRY_DELAYS", "300")
+    with SmtpServer({"RCPT": answer(450)}) as server:
+        settings = settings_of(server, monkeypatch)
+        monkeypatch.setattr(runtime, "settings", lambda: settings)
+        with pytest.raises(MailDeferred, match="450 at RCPT"):
+            send_directly(("a@test", "subject", "body"), {})
 
 
 def test_sending_directly_closes_politely(monkeypatch: pytest.MonkeyPatch) -> None:
