@@ -193,7 +193,7 @@ class Batch:
     def _judge(self, mail: Outgoing, verdict: Verdict) -> OutcomeSoFar:
         """The mail's outcome, or the next of its transactions."""
         attempt = self._judged(mail, verdict, self._forget(mail.id))
-        if verdict.final is not None and isinstance(attempt.outcome, Deferred) and throttled(verdict):
+        if verdict.final is not None and isinstance(attempt.outcome, Deferred | Further) and throttled(verdict):
             self.slower = SmtpError(verdict.phase, verdict.final.code, verdict.final.text)
         if isinstance(attempt.outcome, Further):
             self._go_on(mail, attempt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from mailworker.delivery import settle
 from mailworker.delivery.stop import Stop
 from mailworker.errors import SpoolError
+from mailworker.smtp.replies import Reply
+from mailworker.smtp.verdict import Verdict
 from mailworker.spool import Record, Taken
 from tests.batches import batch_of
 
@@ -20,12 +23,12 @@ class Away:
         self.left = calls
         self.settled: list[Any] = []
 
-    def settle(self, _: str, outcomes: Any, *__: Any) -> list[str]:
+    def settle(self, _: str, outcomes: Any, commit: Any = (), *__: Any) -> list[str]:
         self.left -= 1
         if self.left >= 0:
             raise SpoolError("Redis: away")
         self.settled += [mail_id for mail_id, _ in outcomes]
-        return []
+        return list(commit)
 
     def part_of(self, mail_id: str) -> str:
         return mail_id
@@ -53,3 +56,22 @@ def test_a_stop_waits_for_redis_for_a_time_and_not_for_ever(
     batch_of(spool, Taken([record], None, False, 0, False), stop).end(blame=False)
     assert spool.settled == written
     assert ("Redis took no outcomes of 1 mails" in caplog.text) is (not written)
+
+
+ENOUGH = Reply(450, "4.7.1 Error: too much mail from 192.0.2.1")
+
+
+@pytest.mark.parametrize("part", [1, 2, 3])
+def test_a_relay_that_has_had_enough_between_the_parts_of_a_mail_is_told_no_further_part(part: int) -> None:
+    spool: Any = Away(0)
+    payload = json.dumps({"to": [f"{number}@x.org" for number in range(3)], "subject": "s", "body": "b"}).encode()
+    batch = batch_of(spool, Taken([Record("m", payload, len(payload), 0, 0, None, 0, "m")], None, False, 0, False))
+    batch._warm.lessons.takes_recipients(1)
+    told = 0
+    while mails := batch.next(1):
+        told += 1
+        batch.commit(mails)
+        reply = ENOUGH if told == part else Reply(250, "ok")
+        batch.done(mails[0], Verdict((reply,), reply, "RCPT" if reply is ENOUGH else "message"))
+    assert told == part
+    assert batch.slower is not None
