@@ -1,4 +1,4 @@
--- The scripts as they are sent to Redis: see tests/unit/spool/test_lua.py.
+-- The scripts as they are sent to Redis: see tests/unit/spool/test_script_text.py.
 std = {
   globals = {"ARGV", "KEYS"},
   read_globals = {"cjson", "ipairs", "math", "pairs", "redis", "string", "tonumber", "tostring", "type", "unpack"},

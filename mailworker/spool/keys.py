@@ -1,4 +1,4 @@
-"""The names of all keys: made here and nowhere else. The scripts know them as constants: see `lua`."""
+"""The names of all keys: made here and nowhere else. The scripts know them as constants: see `script_text`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Key(StrEnum):
 
     CLOCK = "clock"
     FORMAT = "format"
-    LATE = "late"
+    CALLED_OFF = "called_off"
     NOTHING = "nothing"
     """Never there; a first write that asks for no memory."""
 

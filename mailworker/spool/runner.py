@@ -16,7 +16,7 @@ from .connect import UNSENT, Caller
 from .constants import Constants
 from .format import met, refuse
 from .keys import Keys
-from .lua import Script, encode, scripts
+from .script_text import Script, encode, scripts
 from .scripts import WITH_LISTS, CallOff, Migrate
 
 CALLED_OFF: Final = 1000

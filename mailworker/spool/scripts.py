@@ -1,6 +1,7 @@
 """The scripts' arguments. `Take` is what `lua/take.lua` is called with: each field is a local of its name there.
 
-How they get there is told in `lua`. Of a script that has the legacy lists as its keys these are the local `lists`.
+How they get there is told in `script_text`. Of a script that has the legacy lists as its keys these are the local
+`lists`.
 """
 
 from __future__ import annotations

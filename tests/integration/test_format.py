@@ -72,6 +72,7 @@ def an_older_spool(client: redis.Redis) -> None:
     client.hset("mailworker:refused", mapping={"said": "no", "sent": 7})
     client.sadd("mailworker:refused:ids", f"{4:012}")
     client.zadd("mailworker:places", {"gone:1/2": at})
+    client.zadd("mailworker:late", {"a call": at})
 
 
 def test_an_empty_redis_gets_the_format_of_this_version(spool: Spool, client: redis.Redis) -> None:
@@ -101,6 +102,7 @@ def test_an_older_spool_is_migrated_with_all_that_is_in_it(
         b"mailworker:" + name for name in (b"relay", b"limit", b"ring", b"probe", b"refused", b"refused:ids", b"places")
     }
     assert not old & set(client.keys())  # type: ignore[arg-type]
+    assert 0 < client.ttl("mailworker:late") <= 86_400  # type: ignore[operator]
     for number in range(1, 6):
         record = client.hgetall(f"mailworker:mail:{number:012}")
         assert not {b"queue", b"revived"} & set(record)  # type: ignore[arg-type]

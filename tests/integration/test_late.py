@@ -111,7 +111,7 @@ def everything(client: redis.Redis) -> dict[bytes, object]:
         b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
         b"list": lambda key: client.lrange(key, 0, -1),
     }
-    return {key: readers[client.type(key)](key) for key in client.scan_iter() if key != b"mailworker:late"}  # type: ignore[index,union-attr]
+    return {key: readers[client.type(key)](key) for key in client.scan_iter() if key != b"mailworker:called_off"}  # type: ignore[index,union-attr]
 
 
 def _accept(spool: Spool, near: Spool) -> None:
@@ -274,7 +274,7 @@ def test_a_script_that_arrives_after_its_caller_went_on_does_nothing(
     before = everything(near.client)
     assert holder.held
     answers = holder.deliver()
-    assert all(answer.startswith(b"-LATE") for answer in answers)
+    assert all(answer.startswith(b"-CALLED_OFF") for answer in answers)
     assert everything(near.client) == before
 
 
@@ -287,7 +287,7 @@ def test_what_was_given_up_is_called_off_before_anything_else_is_done(
     with pytest.raises(SpoolError):
         spool.take(A, ["first"])
     assert [record.id for record in spool.take(A, ["second"]).records] == ["second"]
-    assert all(answer.startswith(b"-LATE") for answer in holder.deliver())
+    assert all(answer.startswith(b"-CALLED_OFF") for answer in holder.deliver())
     assert near.settle(A, [], ["second"]) == ["second"]
 
 
@@ -387,4 +387,4 @@ def test_what_never_left_need_not_be_called_off_and_much_that_did_is_in_parts(ne
     near.runner._lost = {b"%d" % number: None for number in range(2_500)}
     near.accept("m", b"{}")
     assert near.runner._lost == {}
-    assert near.client.zcard("mailworker:late") == 2_500
+    assert near.client.zcard("mailworker:called_off") == 2_500

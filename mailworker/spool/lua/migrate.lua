@@ -1,10 +1,14 @@
 -- Given: nothing.
 
 -- From format 1, which had no key FORMAT: one relay without a name, the lock under the name `ring`, a mail's list in
--- the field `queue`. What programs of that version still put in goes on as it is: their mail was in no list.
+-- the field `queue`. What programs of that version still put in goes on as it is: their mail was in no list. The calls
+-- that they called off stay where their late copies look, under `late`, for as long as such a number is kept.
 
 -- A worker that was not heard of for so many ms is not at work.
 local SILENT = 10000
+
+-- In seconds.
+local CALLED_OFF_KEPT = 86400
 
 local RENAMED = {relay = RELAY, probe = PROBE, limit = LIMIT, places = PLACES, refused = REFUSED,
   ['refused:ids'] = REFUSED_IDS}
@@ -23,6 +27,7 @@ local function rename_keys()
     if redis.call('EXISTS', PREFIX .. old) == 1 then redis.call('RENAME', PREFIX .. old, new .. RELAYS[1]) end
   end
   redis.call('DEL', PREFIX .. 'ring')
+  redis.call('EXPIRE', PREFIX .. 'late', CALLED_OFF_KEPT)
 end
 
 local function rename_field(key, old, new)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mailworker.smtp import refusals
-from mailworker.spool import lua, scripts
+from mailworker.spool import script_text, scripts
 from mailworker.spool.constants import Constants
 from mailworker.spool.keys import Key, Keys
 
@@ -48,16 +48,16 @@ def test_a_type_that_lua_has_not_is_refused_at_the_start() -> None:
         delay: float
 
     with pytest.raises(TypeError, match=r"Wrong\.delay"):
-        lua._arguments(Wrong)
+        script_text._arguments(Wrong)
 
 
 def test_arguments_travel_in_the_order_of_their_names_with_lists_behind() -> None:
     arguments = scripts.Settle("relay", "w/1", ["a", "b"], (), ["{}"], end_of_batch=True)
-    assert lua.encode(arguments) == ["relay", "w/1", 2, 0, 1, b"1", "a", "b", "{}"]
+    assert script_text.encode(arguments) == ["relay", "w/1", 2, 0, 1, b"1", "a", "b", "{}"]
 
 
 def test_a_text_of_another_class_is_no_list() -> None:
-    assert lua.encode(scripts.Look(Key.DUE)) == ["due"]
+    assert script_text.encode(scripts.Look(Key.DUE)) == ["due"]
 
 
 class Both(NamedTuple):
@@ -67,7 +67,7 @@ class Both(NamedTuple):
 
 
 def test_a_list_begins_behind_those_before_it() -> None:
-    assert lua._arguments(Both) == (
+    assert script_text._arguments(Both) == (
         "local first = list_of(5, tonumber(ARGV[2]))\n"
         "local number = tonumber(ARGV[3])\n"
         "local second = list_of(5 + ARGV[2], tonumber(ARGV[4]))\n"
@@ -76,7 +76,7 @@ def test_a_list_begins_behind_those_before_it() -> None:
 
 def test_what_never_changes_in_a_process_is_a_constant_of_its_scripts() -> None:
     constants = Constants(batch=7, in_doubt="hold", largest=8, relays=("one", "two"))
-    values = constants.as_lua(lua._literal)
+    values = constants.as_lua(script_text._literal)
     assert values["BATCH"] == "7"
     assert values["IN_DOUBT"] == "'hold'"
     assert values["LARGEST"] == "8"
@@ -87,11 +87,11 @@ def test_what_never_changes_in_a_process_is_a_constant_of_its_scripts() -> None:
     ("value", "literal"), [("{site}:e", "'{site}:e'"), ("a'b\\", "'a\\039b\\092'"), ("ü", "'\\195\\188'")]
 )
 def test_no_character_of_a_prefix_can_end_its_text_in_lua(value: str, literal: str) -> None:
-    assert lua._literal(value) == literal
+    assert script_text._literal(value) == literal
 
 
 def test_a_name_of_a_key_or_a_constant_is_replaced_by_what_it_stands_for() -> None:
-    texts = lua.scripts("site:", Constants(batch=77))
+    texts = script_text.scripts("site:", Constants(batch=77))
     assert "redis.call('ZREM', 'site:dead', id)" in texts[scripts.Drop].text
     assert "rung" not in texts[scripts.Drop].text
     assert "children() * 77" in texts[scripts.Accept].text

@@ -20,7 +20,7 @@ from .constants import Constants
 from .keys import Key
 from .scripts import ALL, IN_ANY_FORMAT, WITH_LISTS, name_of
 
-LIBRARIES: Final = ("arguments", "clock", "state", "payload", "places", "relay", "lock", "work", "hand")
+LIBRARIES: Final = ("arguments", "clock", "state", "payload", "places", "relay", "lock", "doorbells", "owner")
 """Each may need those before it."""
 
 _SCALARS: Final = {str: "ARGV[{}]", bytes: "ARGV[{}]", int: "tonumber(ARGV[{}])", bool: "ARGV[{}] == '1'"}
@@ -36,7 +36,7 @@ _CALL: Final = """\
 -- Each call has a number of its own. A call whose answer was not waited for is called off before its caller goes on
 -- (call_off.lua): a copy of it that arrives after that, from a socket that was closed, does nothing.
 local call = ARGV[1]
-if redis.call('ZSCORE', LATE, call) then return redis.error_reply('LATE this call was called off') end
+if redis.call('ZSCORE', CALLED_OFF, call) then return redis.error_reply('CALLED_OFF this call was called off') end
 """
 
 _SAFE: Final = frozenset(b"_:.-{}~" + (string.ascii_letters + string.digits).encode())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mailworker.spool import lua
+from mailworker.spool import script_text
 from mailworker.spool.constants import Constants
 from mailworker.spool.scripts import ALL, WITH_LISTS, name_of
 from tests.lua_scopes import Check
@@ -23,7 +23,7 @@ REDIS = (
 """What Redis lets a script use, as far as ours do."""
 
 ROOT = Path(__file__).parents[3]
-TEXTS = {script: sent.text for script, sent in lua.scripts("site's:", Constants()).items()}
+TEXTS = {script: sent.text for script, sent in script_text.scripts("site's:", Constants()).items()}
 
 
 @pytest.mark.parametrize("script", ALL, ids=name_of)
@@ -68,13 +68,13 @@ def test_luacheck_has_nothing_to_say(tmp_path: Path) -> None:
 
 
 def test_no_function_or_constant_of_a_library_has_a_second_one_of_its_name() -> None:
-    names = [name for defined, _, _ in lua._blocks() for name in defined]
+    names = [name for defined, _, _ in script_text._blocks() for name in defined]
     assert sorted(names) == sorted(set(names))
 
 
 def test_each_function_of_a_library_is_sent_with_a_script() -> None:
-    sent = lua._words("\n".join(TEXTS.values()))
-    assert [names for names, _, _ in lua._blocks() if not names & sent] == []
+    sent = script_text._words("\n".join(TEXTS.values()))
+    assert [names for names, _, _ in script_text._blocks() if not names & sent] == []
 
 
 def test_no_line_of_a_script_is_too_long() -> None:
@@ -83,7 +83,7 @@ def test_no_line_of_a_script_is_too_long() -> None:
 
 
 def test_a_constant_in_a_text_or_a_comment_stays() -> None:
-    assert lua._with_values("f('DUE', DUE) -- DUE", {"DUE": "'d'"}) == "f('DUE', 'd') -- DUE"
+    assert script_text._with_values("f('DUE', DUE) -- DUE", {"DUE": "'d'"}) == "f('DUE', 'd') -- DUE"
 
 
 @pytest.mark.parametrize("script", ALL, ids=name_of)
@@ -97,7 +97,7 @@ def test_a_relays_keys_are_named_in_its_libraries_alone() -> None:
     """But for the migration, and the wing's own reader in Python."""
     folder = ROOT / "mailworker" / "spool" / "lua"
     keys = {"RELAY", "PROBE", "LIMIT", "PLACES", "REFUSED", "REFUSED_IDS"}
-    found = {path.name for path in folder.rglob("*.lua") if keys & lua._words(path.read_text())}
+    found = {path.name for path in folder.rglob("*.lua") if keys & script_text._words(path.read_text())}
     assert found == {"relay.lua", "places.lua", "migrate.lua"}
 
 
