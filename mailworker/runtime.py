@@ -84,7 +84,7 @@ def _delivery(process: int) -> Delivery:
     configuration = settings()
     return Delivery(
         spool=spool(),
-        sender=configuration.mail_from,
+        author=configuration.author,
         limits=configuration.limits,
         policy=configuration.retries,
         stop=Stop(configuration.batch_seconds, stopping.begun, stopping.hurried),

@@ -30,6 +30,7 @@ from . import envfile
 from .delivery.retry import Policy
 from .errors import SettingsError, Unsendable
 from .mail.address import Mailbox, parse
+from .mail.author import Author
 from .mail.email import Limits
 from .quantities import choice, did_you_mean, flag, octets, seconds, whole
 from .smtp import relay_url
@@ -202,7 +203,7 @@ class Settings(BaseModel):
             ("SMTP_URL", lambda: relay_url.split_url(self.smtp_url.get_secret_value())),
             ("SMTP_TOKEN_COMMAND", lambda: self.tokens),
             ("SMTP_URL", lambda: self.relay),
-            ("FROM", lambda: self.mail_from),
+            ("FROM", lambda: self.author),
         ):
             try:
                 check()
@@ -232,8 +233,12 @@ class Settings(BaseModel):
         return relay_url.read_tokens(self.smtp_url.get_secret_value(), self.smtp_token_file, self.smtp_token_command)
 
     @cached_property
-    def mail_from(self) -> Mailbox:
-        """The author of every mail: `MAILWORKER_FROM`, or the login of the relay where that is an address."""
+    def author(self) -> Author:
+        """As whom every mail is sent."""
+        return Author(self._mailbox())
+
+    def _mailbox(self) -> Mailbox:
+        """`MAILWORKER_FROM`, or the login of the relay where that is an address."""
         text = self.sender or self.relay.user
         if not self.sender.isprintable():
             raise ValueError("holds a line break or another control character")
@@ -249,7 +254,7 @@ class Settings(BaseModel):
     @property
     def has_sender(self) -> bool:
         """False where nobody said who sends, so that the commands can tell."""
-        return self.mail_from.address != "mailworker@localhost"
+        return self.author.mailbox.address != "mailworker@localhost"
 
     @property
     def limits(self) -> Limits:

@@ -14,13 +14,14 @@ from mailworker.delivery.retry import Policy
 from mailworker.delivery.settle import Settling
 from mailworker.delivery.stop import Stop
 from mailworker.mail.address import Mailbox
+from mailworker.mail.author import Author
 from mailworker.mail.email import Limits
 from mailworker.smtp.relay import Relay
 from mailworker.smtp.warm import WarmConnection
 from mailworker.spool import Taken
 
 OWNER = "w/1.0"
-SITE = Mailbox("site@example.com")
+SITE = Author(Mailbox("site@example.com"))
 
 
 def batch_of(spool: Any, taken: Taken, stop: Stop | None = None, observers: Sequence[Observer] | None = None) -> Batch:

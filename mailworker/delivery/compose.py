@@ -5,7 +5,7 @@ The whole way, and where each step stands:
 
 1. take the record in this owner's name, for its relay (`deliver`); today there is one relay,
 2. read it: octets become an `Email`,
-3. choose its sender: today the site's,
+3. choose its author: today the site's,
 4. build it: the `Email` becomes an `Envelope` with its exact octets,
 5. narrow it to the recipients who do not have it yet, and (`split`) to as many as the relay takes at once,
 6. send it (`smtp.session`, which asks the `batch` for leave),
@@ -25,7 +25,7 @@ from typing import Final
 from ..envelope import Envelope
 from ..errors import SpoolError, Unsendable, where
 from ..mail import mime
-from ..mail.address import Mailbox
+from ..mail.author import Author
 from ..mail.email import Email, Limits
 from ..mail.entry import from_entry
 from ..smtp.journal import Outgoing
@@ -40,9 +40,9 @@ FETCH: Final = 256 * 1024
 class Compose:
     """For one batch."""
 
-    def __init__(self, spool: Spool, sender: Mailbox, limits: Limits) -> None:
+    def __init__(self, spool: Spool, author: Author, limits: Limits) -> None:
         self._spool = spool
-        self._sender = sender
+        self._author = author
         self._limits = limits
         self._fetched: dict[str, bytes] = {}
 
@@ -61,8 +61,8 @@ class Compose:
 
     def _steps(self, record: Record, behind: Iterable[Record | Outgoing]) -> Outgoing:
         email = self._read(record, behind)
-        sender = self._sender
-        envelope = build(email, sender, message_id(record.origin, sender), record.at)
+        author = self._author
+        envelope = build(email, author, author.message_id(record.origin), record.at)
         envelope = _still_to_send(envelope, record)
         return Outgoing(record.id, envelope)
 
@@ -83,14 +83,9 @@ class Compose:
         return payload
 
 
-def build(email: Email, sender: Mailbox, message_id: str, at: int) -> Envelope:
+def build(email: Email, author: Author, message_id: str, at: int) -> Envelope:
     """The mail's exact octets, the same at each attempt. `at` is when it was accepted, in ms."""
-    return mime.build(email, sender, message_id, at)
-
-
-def message_id(origin: str, sender: Mailbox) -> str:
-    """Of the mail that was accepted under the id `origin`."""
-    return f"{origin}@{sender.address.rpartition('@')[2]}"
+    return mime.build(email, author.mailbox, message_id, at)
 
 
 def _still_to_send(envelope: Envelope, record: Record) -> Envelope:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..mail.address import Mailbox
+from ..mail.author import Author
 from ..mail.email import Limits
 from ..outcome import Failed
 from ..spool import Spool, Taken
@@ -27,7 +27,7 @@ class Delivery:
     """Made once a process."""
 
     spool: Spool
-    sender: Mailbox
+    author: Author
     limits: Limits
     policy: Policy
     stop: Stop
@@ -71,6 +71,6 @@ class Delivery:
             settling.write(end=True)
 
     def _batch(self, slot: Slot, taken: Taken, breaker: Breaker) -> Batch:
-        compose = Compose(self.spool, self.sender, self.limits)
+        compose = Compose(self.spool, self.author, self.limits)
         settling = Settling(self.spool, slot.owner, slot.warm.relay.name, self.observers)
         return Batch(taken, compose, self.policy, settling, breaker, slot.warm, self.stop)

@@ -10,7 +10,7 @@ from typing import Final
 
 from ..envelope import Envelope
 from ..errors import MailDeferred, MailFailed
-from ..mail.address import Mailbox
+from ..mail.author import Author
 from ..mail.email import Email
 from ..outcome import Deferred, Failed
 from ..smtp import session
@@ -18,21 +18,21 @@ from ..smtp.journal import Outgoing
 from ..smtp.relay import Relay
 from ..smtp.verdict import Verdict
 from ..smtp.warm import WarmConnection
-from .compose import build, message_id
+from .compose import build
 from .retry import Policy, decide
 
 CONNECTIONS: Final = 3
 """The others are for a relay that turned out not to know what it announced."""
 
 
-def send_now(email: Email, sender: Mailbox, relay: Relay) -> str:
+def send_now(email: Email, author: Author, relay: Relay) -> str:
     """Returns the Message-ID once the relay took the mail for every recipient.
 
     Raises `SmtpError` when there is no session, `MailFailed` for a permanent refusal, `MailDeferred` for a transient
     one: nobody tries again.
     """
-    id_of_mail = message_id(str(uuid.uuid4()), sender)
-    envelope = build(email, sender, id_of_mail, time.time_ns() // 1_000_000)
+    id_of_mail = author.message_id(str(uuid.uuid4()))
+    envelope = build(email, author, id_of_mail, time.time_ns() // 1_000_000)
     journal = _OneMail(Outgoing(id_of_mail, envelope))
     warm = WarmConnection(relay)
     for _ in range(CONNECTIONS):

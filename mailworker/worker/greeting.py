@@ -27,7 +27,7 @@ def introduction(settings: Settings, hands: str) -> str:
     """One line, without a password."""
     relay = settings.relay
     login = f" with the login of {relay.user}" if relay.user else ""
-    sender = settings.mail_from
+    sender = settings.author.mailbox
     who = f"{sender.name.decode('utf-8')} <{sender.address}>" if sender.name else sender.address
     return (
         f"mailworker {version('mailworker')} drains {', '.join(settings.legacy_queues)} and new code's mail "
@@ -45,7 +45,9 @@ def warnings(settings: Settings) -> list[str]:
     if unusual(relay):
         found.append(f"MAILWORKER_SMTP_URL: {unusual(relay)}")
     if not settings.has_sender:
-        found.append(f"nobody said who sends, and {settings.mail_from.address} is refused by most: set MAILWORKER_FROM")
+        found.append(
+            f"nobody said who sends, and {settings.author.mailbox.address} is refused by most: set MAILWORKER_FROM"
+        )
     if relay.user and relay.security is Security.CLEAR and not _is_loopback(relay):
         found.append(
             f"MAILWORKER_SMTP_URL: smtp:// shows the password to everybody on the way to {relay.place}: "

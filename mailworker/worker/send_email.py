@@ -111,7 +111,7 @@ def _email(args: Any, kwargs: Any) -> Email:
 
 def _send(email: Email) -> str:
     settings = runtime.settings()
-    return send_now(email, settings.mail_from, settings.relay)
+    return send_now(email, settings.author, settings.relay)
 
 
 def _refusing(method: str) -> Callable[..., NoReturn]:

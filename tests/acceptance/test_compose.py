@@ -270,7 +270,7 @@ def test_the_systemd_unit_is_one_that_systemd_understands(tmp_path: Path) -> Non
 def test_the_example_of_an_environment_file_is_valid(tmp_path: Path) -> None:
     example = (ROOT / "deploy" / "mailworker.env.example").read_text()
     (tmp_path / ".env").write_text(example)
-    code = "from mailworker.runtime import settings; s = settings(); print(s.mail_from.address, s.relay.user)"
+    code = "from mailworker.runtime import settings; s = settings(); print(s.author.mailbox.address, s.relay.user)"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=plain(), capture_output=True, text=True, check=False
     )

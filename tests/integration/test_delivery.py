@@ -17,6 +17,7 @@ from mailworker.delivery.retry import Policy
 from mailworker.delivery.slots import Slot
 from mailworker.delivery.stop import Stop
 from mailworker.mail.address import Mailbox
+from mailworker.mail.author import Author
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.entry import to_php
 from mailworker.outcome import Outcome, Returned, Sent
@@ -63,7 +64,7 @@ class Site:
     def delivery(self) -> Delivery:
         spool = self._spool()
         log = AttemptLog(spool.part_of)
-        return Delivery(spool, Mailbox("site@example.com"), Limits(), Policy(), Stop(60), [log])
+        return Delivery(spool, Author(Mailbox("site@example.com")), Limits(), Policy(), Stop(60), [log])
 
     def deliver(self, ids: list[str], child: int = 0) -> dict[str, Outcome]:
         attempts = self.delivery().deliver(self.slots[child], ids, lambda _: None)

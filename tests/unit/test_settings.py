@@ -36,7 +36,7 @@ def test_the_defaults(load_with) -> None:  # type: ignore[no-untyped-def]
     assert settings.redis_url.get_secret_value() == settings.broker.url == "redis://127.0.0.1:6379/0"
     assert settings.legacy_queues == ("queue:email",)
     assert (settings.relay.host, settings.relay.port, settings.relay.security) == ("127.0.0.1", 25, Security.CLEAR)
-    assert (settings.mail_from, settings.has_sender) == (Mailbox("mailworker@localhost"), False)
+    assert (settings.author.mailbox, settings.has_sender) == (Mailbox("mailworker@localhost"), False)
     assert (settings.limits.mail, settings.limits.recipients) == (25 * 2**20, 2**16)
     assert settings.retries.delays == (10, 60, 300, 900, 3600)
     assert settings.in_doubt == "resend"
@@ -102,7 +102,7 @@ def test_the_broker_may_be_another(load_with) -> None:  # type: ignore[no-untype
 )
 def test_the_sender(load_with, values: dict[str, str], mailbox: Mailbox) -> None:  # type: ignore[no-untyped-def]
     settings = load_with(**values)
-    assert settings.mail_from == mailbox
+    assert settings.author.mailbox == mailbox
     assert settings.has_sender is (mailbox.address != "mailworker@localhost")
 
 
@@ -283,7 +283,7 @@ def test_an_empty_variable_is_the_default_as_compose_sets_it(load_with, empty: s
 def test_quotes_and_blanks_around_a_value_are_not_part_of_it(load_with, quote: str) -> None:  # type: ignore[no-untyped-def]
     settings = load_with(SMTP_URL=f" {quote}smtps://u:p@h{quote}\n", FROM='"A, site" <a@b.c>')
     assert (settings.relay.user, settings.relay.password, settings.relay.host) == ("u", "p", "h")
-    assert settings.mail_from == Mailbox("a@b.c", b"A, site")
+    assert settings.author.mailbox == Mailbox("a@b.c", b"A, site")
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_the_env_file_is_read_and_the_environment_wins(load_with, tmp_path: Path
         "# a comment\nMAILWORKER_FROM='Ünal <a@b.c>'\nMAILWORKER_SMTP_URL=smtp://file\nOTHER=1\n", encoding="utf-8"
     )
     settings = load_with(SMTP_URL="smtp://environment")
-    assert settings.mail_from == Mailbox("a@b.c", "Ünal".encode())
+    assert settings.author.mailbox == Mailbox("a@b.c", "Ünal".encode())
     assert settings.relay.host == "environment"
 
 

@@ -13,11 +13,12 @@ from mailworker.delivery import compose
 from mailworker.delivery.compose import Compose
 from mailworker.errors import SpoolError, Unsendable
 from mailworker.mail.address import Mailbox
+from mailworker.mail.author import Author
 from mailworker.mail.email import Limits
 from mailworker.smtp.journal import Outgoing
 from mailworker.spool import Record, Spool
 
-SITE = Mailbox("site@example.com")
+SITE = Author(Mailbox("site@example.com"))
 ACCEPTED = 1_700_000_000_000
 
 
