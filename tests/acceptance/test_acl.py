@@ -221,7 +221,7 @@ def _workers_of(port: int) -> str:
 
 def test_the_worker_may_run_every_command_of_the_scripts() -> None:
     scripts = "\n".join(path.read_text() for path in (ROOT / "mailworker" / "spool" / "lua").rglob("*.lua"))
-    calls = re.findall(r"redis\.call\('(\w+)'(?:, '(USAGE)')?", scripts)
+    calls = re.findall(r"(?:redis\.p?call|write_all)\('(\w+)'(?:, '(USAGE)')?", scripts)
     wanted = {"|".join(filter(None, call)) for call in calls}
     granted = next(line for line in ACL.splitlines() if line.startswith("user worker "))
     assert {name for name in wanted if f"+{name.lower()} " not in granted + " "} == set()
