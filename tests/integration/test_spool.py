@@ -14,7 +14,7 @@ from mailworker.delivery.giveback import give_back
 from mailworker.errors import SpoolError
 from mailworker.mail.email import Limits
 from mailworker.outcome import Deferred, Failed, Held, Returned, Sent
-from mailworker.spool import Queries, Spool, connect, lua
+from mailworker.spool import Queries, Spool, connect, script_text
 from tests.conftest import RedisServer
 
 QUEUE = "queue:email"
@@ -652,8 +652,12 @@ class Echo(NamedTuple):
 @pytest.mark.parametrize("length", [0, 1, 999, 1000, 10_000])
 def test_a_scripts_arguments_arrive_with_their_names_and_types(length: int, client: redis.Redis) -> None:
     many, more = ["ü"] * length, [b"\xff"] * 3
-    arguments = lua._arguments(Echo)
-    text = "".join(lua._needed(arguments)) + arguments + "return {text, many, number + 1, yes, octets, not no, more}"
+    arguments = script_text._arguments(Echo)
+    text = (
+        "".join(script_text._needed(arguments))
+        + arguments
+        + "return {text, many, number + 1, yes, octets, not no, more}"
+    )
     sent = Echo("é", many, 7, yes=True, octets=b"\0\xff", no=False, more=more)
-    found: Any = client.eval(text, 0, b"call", *lua.encode(sent))
+    found: Any = client.eval(text, 0, b"call", *script_text.encode(sent))
     assert found == ["é".encode(), ["ü".encode()] * length, 8, 1, b"\0\xff", 1, more]
