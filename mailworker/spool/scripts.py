@@ -185,7 +185,7 @@ class RelayFull(NamedTuple):
 class RelayWorks(NamedTuple):
     """The relay took a mail.
 
-    Returns the same as `RelayFailed`: 1 at the end where this call closed the breaker.
+    Returns 1 if this call closed the breaker.
     """
 
     relay: str

@@ -200,7 +200,7 @@ class Spool:
 
     def relay_works(self, relay: str) -> bool:
         """True where that closed the breaker."""
-        return bool(self._run(scripts.RelayWorks(relay))[2])
+        return bool(self._run(scripts.RelayWorks(relay)))
 
     def refused(self, relay: str, mail_id: str, said: str, enough: int, text: str, place: str) -> Refused:
         """The relay refused this mail, a dead letter by now, in words that may be meant for the site. `said` is what is

@@ -244,7 +244,7 @@ def test_failures_between_which_mail_went_through_open_no_breaker(redis_server: 
     spool = Spool(connect(redis_server.url), [QUEUE])
     for number in range(9):
         assert not spool.relay_failed("default", "connect: refused", configuration=False)[0]
-        spool.client.hincrby("mailworker:counts", "total:sent", number % 2)
+        spool.client.hincrby("mailworker:counts", "sent:default", number % 2)
     for _ in range(3):
         is_open, _, _ = spool.relay_failed("default", "connect: refused", configuration=False)
     assert is_open

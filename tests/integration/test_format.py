@@ -89,6 +89,7 @@ def test_an_older_spool_is_migrated_with_all_that_is_in_it(
     status = queries.status()
     assert status["states"] == {"queued": 2, "leased": 0, "committing": 0, "deferred": 1, "failed": 1, "held": 1}
     assert status["totals"]["sent"] == 7
+    assert client.hget("mailworker:counts", "sent:default") == b"7"
     relay = status["relay"]
     assert (relay["open"], relay["needs_operator"], relay["connections"]) == (True, True, 3)
     assert (relay["last_error"], relay["place"]) == ("535 no", "mail:25")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from mailworker.outcome import Failed
+from mailworker.outcome import Failed, Sent
 from mailworker.spool import Queries, Spool, connect
 from tests.conftest import RedisServer
 
@@ -79,7 +79,7 @@ def test_each_has_its_own_limit_of_connections(spool: Spool, client: redis.Redis
 
 
 def test_a_run_of_refusals_is_one_relays(spool: Spool, client: redis.Redis) -> None:
-    client.hset("mailworker:counts", "total:sent", 1)
+    client.hset("mailworker:counts", mapping={"sent:one": 1, "sent:two": 1})
     for number, relay in enumerate(("one", "two", "one", "two")):
         mail = f"m{number}"
         spool.accept(mail, b"{}")
@@ -87,6 +87,62 @@ def test_a_run_of_refusals_is_one_relays(spool: Spool, client: redis.Redis) -> N
         spool.settle(CHILD, [(mail, Failed("refused", "550 no"))], end=True, relay=relay)
         assert not spool.refused(relay, mail, "550 no", 3, "550 no", "mail:25").configuration
     assert client.smembers("mailworker:refused_ids:one") == {b"m0", b"m2"}
+
+
+def send(spool: Spool, mail: str, relay: str) -> None:
+    spool.accept(mail, b"{}")
+    spool.take(CHILD, [mail])
+    spool.settle(CHILD, [(mail, Sent())], end=True, relay=relay)
+
+
+def refuse(spool: Spool, mail: str, relay: str, enough: int = 3) -> bool:
+    spool.accept(mail, b"{}")
+    spool.take(CHILD, [mail])
+    spool.settle(CHILD, [(mail, Failed("refused", "550 no"))], end=True, relay=relay)
+    return spool.refused(relay, mail, "550 no", enough, "550 no", "mail:25").configuration
+
+
+def test_what_the_other_sends_does_not_hide_the_failures_of_one(spool: Spool) -> None:
+    opened = []
+    for number in range(3):
+        opened.append(spool.relay_failed("one", "connect: refused", configuration=False)[0])
+        send(spool, f"m{number}", "two")
+    assert opened == [False, False, True]
+    assert not spool.relay_failed("two", "connect: refused", configuration=False)[0]
+
+
+def test_what_one_sends_itself_shows_that_it_works(spool: Spool) -> None:
+    for number in range(5):
+        assert not spool.relay_failed("one", "connect: refused", configuration=False)[0]
+        send(spool, f"m{number}", "one")
+
+
+def test_what_the_other_sends_does_not_end_a_run_of_refusals(spool: Spool) -> None:
+    send(spool, "first", "one")
+    found = []
+    for number in range(3):
+        found.append(refuse(spool, f"m{number}", "one"))
+        send(spool, f"sent{number}", "two")
+    assert found == [False, False, True]
+
+
+def test_the_first_word_of_a_relay_that_never_took_a_mail_counts_whatever_the_other_took(spool: Spool) -> None:
+    send(spool, "first", "two")
+    assert not refuse(spool, "m1", "two")
+    assert refuse(spool, "m2", "one")
+
+
+def test_a_mail_that_one_refused_wrongly_is_not_meant_by_the_others_first_word(
+    spool: Spool, client: redis.Redis
+) -> None:
+    for relay in ("one", "two"):
+        send(spool, f"first-{relay}", relay)
+    assert [refuse(spool, f"m{number}", "one", enough=5) for number in range(5)] == [False] * 4 + [True]
+    client.hset("mailworker:relay:one", "open_until", 1)
+    spool.relay_works("one")
+    send(spool, "another", "two")
+    assert not refuse(spool, "m0", "two", enough=5)
+    assert client.smembers("mailworker:refused_ids:two") == {b"m0"}  # the first of a run there
 
 
 def test_an_owner_that_is_gone_leaves_the_places_and_probes_of_all(spool: Spool, client: redis.Redis) -> None:

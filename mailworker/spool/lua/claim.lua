@@ -24,10 +24,11 @@ end
 
 -- How many mails the relays and the doorbells that are out have room for, and the relay that is to be probed, if any.
 local function room_for_mails()
-  local relay, half_open = relay_to_try()
+  local relay = relay_to_try()
   if not relay then return 0 end
   redis.call('ZREMRANGEBYSCORE', RUNG, '-inf', now)
-  return math.min(half_open and 1 or most, doorbells_left(size)), half_open and relay or nil
+  local probed = relay_is_open(relay) and relay or nil
+  return math.min(probed and 1 or most, doorbells_left(size)), probed
 end
 
 -- The part of the room for what is due, where entries wait, too.

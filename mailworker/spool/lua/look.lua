@@ -7,15 +7,15 @@ local PROBE_IS_OUT, ENOUGH_IS_OUT, NOTHING_WAITS = 50, 1000, 3600000
 -- A bridge is at work.
 local AT_WORK = -1
 
-local function no_relay(wait)
+local function no_relay()
+  local wait = relays_closed_for()
   for _, relay in ipairs(RELAYS) do
     if relay_is_probed(relay) then wait = math.min(wait, PROBE_IS_OUT) end
   end
   return {0, wait, 0}
 end
 
-local relay, wait = relay_to_try()
-if not relay then return no_relay(wait) end
+if not relay_to_try() then return no_relay() end
 if there_is_work(lists) then
   run_when_full()
   if lock_take(token) then return {1, 0, 0} end

@@ -27,6 +27,7 @@ local function rename_keys()
     if redis.call('EXISTS', PREFIX .. old) == 1 then redis.call('RENAME', PREFIX .. old, new .. RELAYS[1]) end
   end
   redis.call('DEL', PREFIX .. 'ring')
+  redis.call('HSET', COUNTS, 'sent:' .. RELAYS[1], redis.call('HGET', COUNTS, 'total:sent') or 0)
   redis.call('EXPIRE', PREFIX .. 'late', CALLED_OFF_KEPT)
 end
 
@@ -41,6 +42,8 @@ local function move_mails(ids)
   for _, id in ipairs(ids) do
     rename_field(MAIL .. id, 'queue', 'source')
     rename_field(MAIL .. id, 'revived', 'retried')
+    rename_field(MAIL .. id, 'spared', 'spared:' .. RELAYS[1])
+    rename_field(MAIL .. id, 'spares', 'spares:' .. RELAYS[1])
   end
   return #ids
 end

@@ -73,6 +73,7 @@ local function settle_one(outcome)
 end
 
 for _, id in ipairs(sent) do settle_sent(id) end
+relay_took(relay, #ended)
 local go = {}
 for _, id in ipairs(commit) do
   if may_go(id) then go[#go + 1] = id end

@@ -23,27 +23,29 @@ local function relay_is_probed(relay) return redis.call('EXISTS', PROBE .. relay
 
 local function relay_failed_of_late(relay) return redis.call('EXISTS', RELAY .. relay) == 1 end
 
--- Milliseconds until the relay may be tried, 0 where its breaker is closed or a probe is due; and whether it is open.
+-- Of a relay whose breaker is open: ms until its probe is due, 0 where it is.
 local function relay_closed_for(relay)
-  local till = tonumber(redis.call('HGET', RELAY .. relay, 'open_until') or 0)
-  if till == 0 then return 0, false end
-  if relay_is_probed(relay) then return math.max(redis.call('PTTL', PROBE .. relay), 1), true end
+  if relay_is_probed(relay) then return math.max(redis.call('PTTL', PROBE .. relay), 1) end
+  local breaker = redis.call('HMGET', RELAY .. relay, 'open_until', 'interval')
   -- A clock that was set back must not keep the breaker open for hours.
-  return math.max(0, math.min(till - now, tonumber(redis.call('HGET', RELAY .. relay, 'interval') or 0))), true
+  return math.max(0, math.min(tonumber(breaker[1]) - now, tonumber(breaker[2] or 0)))
 end
 
--- Of all relays one that takes mail, else one whose probe is due: its name, and whether it is half open. Else nil, and
--- the ms until one may be tried.
+-- Of all relays one that takes mail, else one whose probe is due; nil where there is neither.
 local function relay_to_try()
-  local half_open, wait
+  local half_open
   for _, relay in ipairs(RELAYS) do
-    local closed, open = relay_closed_for(relay)
-    if not open then return relay, false end
-    if closed == 0 then half_open = half_open or relay end
-    wait = math.min(wait or closed, closed)
+    if not relay_is_open(relay) then return relay end
+    if not half_open and relay_closed_for(relay) == 0 then half_open = relay end
   end
-  if half_open then return half_open, true end
-  return nil, wait
+  return half_open
+end
+
+-- Where the breakers of all are open: ms until the first probe is due.
+local function relays_closed_for()
+  local wait = math.huge
+  for _, relay in ipairs(RELAYS) do wait = math.min(wait, relay_closed_for(relay)) end
+  return wait
 end
 
 -- The mail that is in this owner's hand finds out.
@@ -69,15 +71,21 @@ local function relay_probe_now(relay)
   return 1
 end
 
+-- It took so many mails more.
+local function relay_took(relay, mails) count('sent:' .. relay, mails) end
+
+-- How many it took since ever, as a text: 'a mail went through since' is told by that.
+local function relay_sent(relay) return redis.call('HGET', COUNTS, 'sent:' .. relay) or '0' end
+
 -- It failed. `enough` failures in a row open the breaker; one does where only the operator can mend it
--- (`configuration`), or where it wants us slower. Returns {1 if the breaker is open, ms until the next probe, 1 if this
--- call opened it or was its probe}.
+-- (`configuration`), or where it wants us slower. Returns 1 if the breaker is open, ms until the next probe, 1 if this
+-- call opened it or was its probe.
 local function relay_down(relay, text, configuration, enough, place, slower)
   local key = RELAY .. relay
   local first, longest = FIRST_PROBE, LONGEST_PROBE
   if slower then first, longest = FIRST_PAUSE, LONGEST_PAUSE end
-  -- A mail that went through since the last failure shows that the relay works: failures count in a row.
-  local sent = redis.call('HGET', COUNTS, 'total:sent') or '0'
+  -- A mail that it took since the last failure shows that the relay works: failures count in a row.
+  local sent = relay_sent(relay)
   local was_open = relay_is_open(relay)
   if not was_open and redis.call('HGET', key, 'sent') ~= sent then
     redis.call('HSET', key, 'failures', 0, 'since', now)
@@ -86,10 +94,10 @@ local function relay_down(relay, text, configuration, enough, place, slower)
   redis.call('HSET', key, 'text', text, 'configuration', configuration and 1 or 0, 'failed_at', now, 'place', place,
     'sent', sent, 'slower', slower and 1 or 0)
   if redis.call('HEXISTS', key, 'since') == 0 then redis.call('HSET', key, 'since', now) end
-  if not was_open and not configuration and not slower and failures < enough then return {0, 0, 0} end
+  if not was_open and not configuration and not slower and failures < enough then return 0, 0, 0 end
   -- Of several children that fail together only the first one widens the interval.
   local till = tonumber(redis.call('HGET', key, 'open_until') or 0)
-  if was_open and till > now then return {1, till - now, 0} end
+  if was_open and till > now then return 1, till - now, 0 end
   local interval = tonumber(redis.call('HGET', key, 'interval') or 0)
   interval = interval == 0 and first or math.min(interval * 2, longest)
   redis.call('HSET', key, 'interval', interval, 'open_until', now + interval)
@@ -97,10 +105,10 @@ local function relay_down(relay, text, configuration, enough, place, slower)
   -- How many connections it bears is found out anew when it works again. Who is connected still is: a warm connection
   -- outlives what opened the breaker, and whoever is refused beside it meets a limit and no outage.
   if not slower then relay_forget_limit(relay) end
-  return {1, interval, 1}
+  return 1, interval, 1
 end
 
--- It works. Returns the same as `relay_down`.
+-- It works. Returns 1 where that closed its breaker.
 local function relay_up(relay)
   local key = RELAY .. relay
   local was_open = redis.call('HGET', key, 'slower') ~= '1' and relay_is_open(relay)
@@ -108,7 +116,7 @@ local function relay_up(relay)
     redis.call('DEL', key)
     relay_probe_is_over(relay)
   end
-  return {0, 0, was_open and 1 or 0}
+  return was_open and 1 or 0
 end
 
 -- The run of mails that it refused in the same words is kept so long, in seconds: one of long ago says nothing of now.
@@ -116,8 +124,8 @@ local REFUSALS_KEPT = 604800
 
 -- The ids of the run that this mail goes on, and whether the words were found to be the configuration. A mail that the
 -- relay took in between ends a run.
-local function relay_run(relay, id, said, sent)
-  local key, ids = REFUSED .. relay, REFUSED_IDS .. relay
+local function relay_run(relay, id, said)
+  local key, ids, sent = REFUSED .. relay, REFUSED_IDS .. relay, relay_sent(relay)
   local run = redis.call('HMGET', key, 'said', 'sent', 'found')
   if run[1] ~= said or run[2] ~= sent then
     redis.call('DEL', key, ids)
