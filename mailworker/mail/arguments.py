@@ -1,9 +1,10 @@
-"""What a caller passes to `send_email`: its signature, which stands here alone, and the mail in its arguments. Pure."""
+"""What a caller passes to `send_email`: its signature, which stands here alone, and what a call asks for. Pure."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from .email import Email, Limits, check_recipients
@@ -24,8 +25,19 @@ def send_email(to: Recipients, subject: str, body: str) -> str:
 SIGNATURE: Final = inspect.signature(send_email, eval_str=True)
 
 
-def from_arguments(args: Any, kwargs: Any, limits: Limits) -> Email:
-    """The mail in the arguments of one call.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one call asks for: a mail, and beside it what is no part of the mail."""
+
+    email: Email
+    id: str | None = None
+    """The mail's, where the caller chose one: the same id within a day sends no second mail."""
+    wait: float = 0.0
+    """Seconds until the mail may go."""
+
+
+def from_arguments(args: Any, kwargs: Any, limits: Limits) -> Call:
+    """What the arguments of one call say. An id and a time come as options of Celery's: see `worker.calls`.
 
     Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail.
     """
@@ -42,4 +54,4 @@ def from_arguments(args: Any, kwargs: Any, limits: Limits) -> Email:
     )
     check_recipients(email, limits)
     check_size(email, limits)
-    return email
+    return Call(email)

@@ -1,7 +1,8 @@
 """The fields of a mail, a line each. From this table follows how each is read from an entry and from the arguments of
 `send_email`, and how it is written into the spool's format, into PHP's and into a header. Pure.
 
-A field here is an attribute of `Email` and a parameter of `arguments.send_email`, under the same name.
+A field here is an attribute of `Email` and a parameter of `arguments.send_email`, under the same name. What is passed
+beside the mail, as a time or an id, is no field: it is an attribute of `arguments.Call`.
 """
 
 from __future__ import annotations

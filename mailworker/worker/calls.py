@@ -1,4 +1,5 @@
-"""Celery's ways to call a task, and which of them `send_email` takes. Pure.
+"""Celery's ways to call a task, which of them `send_email` takes, and what a call asks for: in its arguments, and in
+Celery's options beside them. Pure.
 
 A mail is in the spool before any message speaks of it, and a message is a doorbell, which may be lost, doubled or never
 sent. So nothing may hang on the message: no mail, and nothing that is to follow a mail.
@@ -8,8 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from ..mail.arguments import Call, from_arguments
+from ..mail.email import Limits
 
 _FOLLOWS: Final = (
     "nothing can follow a mail, whose doorbell may be lost or never rung; call send_email.delay(…) and then what is to "
@@ -62,6 +67,24 @@ def check(options: Mapping[str, Any]) -> None:
 def refuse(method: str) -> TypeError:
     """What a way to call raises that would put a mail into a message: it says what to write instead."""
     return TypeError(f"send_email.{method}: {CANVAS[method]}")
+
+
+def read(args: Any, kwargs: Any, limits: Limits, task_id: Any = None, countdown: Any = None, eta: Any = None) -> Call:
+    """Raises `TypeError` for what is wrong in the call, `Unsendable` for what can never be a mail."""
+    chosen, wait = mail_id(task_id), delay(countdown, eta, datetime.now(UTC))
+    return replace(from_arguments(args, kwargs, limits), id=chosen, wait=wait)
+
+
+def read_message(mail_id: str, args: Any, kwargs: Any, eta: Any, limits: Limits) -> Call:
+    """As `read`, of a message that another program wrote: any text is an id, and what is no time is none."""
+    return replace(from_arguments(args, kwargs, limits), id=mail_id, wait=_wait_of_message(eta))
+
+
+def _wait_of_message(eta: Any) -> float:
+    try:
+        return delay(None, eta, datetime.now(UTC))
+    except TypeError:
+        return 0.0
 
 
 def mail_id(task_id: Any) -> str | None:

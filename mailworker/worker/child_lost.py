@@ -23,30 +23,32 @@ from .names import BRIDGE, DELIVER, SEND_EMAIL
 logger = logging.getLogger(__name__)
 
 
-def wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException) -> None:
-    """Never raises: what cannot be woken now is rung for again later."""
+def wake(
+    name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], eta: Any, error: BaseException
+) -> None:
+    """Never raises: what cannot be woken now is rung for again later. `eta` is what another program's message says."""
     if not isinstance(error, WorkerLostError | TimeLimitExceeded):
         return
     try:
-        _wake(name, task_id, args, kwargs)
+        _wake(name, task_id, args, kwargs, eta)
     except (IndexError, KeyError, TypeError, ValueError):
         logger.warning("a message to %s that none of ours wrote ended a pool child", name)
     except SpoolError as failure:
         logger.warning("%s; the lost doorbell is rung again later", failure)
 
 
-def _wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def _wake(name: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], eta: Any) -> None:
     spool = runtime.spool()
     if name == DELIVER:
         spool.wake([mail_id for mail_id in args[0] if isinstance(mail_id, str)])
     elif name == SEND_EMAIL:
         mail_id = sent_by_name.id_of(task_id)
         if args or kwargs:
-            mail_id = sent_by_name.keep(mail_id, args, kwargs)
+            mail_id = sent_by_name.keep(mail_id, args, kwargs, eta)
         spool.wake([mail_id])
     elif name in CARRIERS:
         items = kwargs["it"] if "it" in kwargs else args[1]
         for mail_id, each in carriers.mails(task_id, items, CARRIERS[name]):
-            spool.wake([sent_by_name.keep(mail_id, each, {})])
+            spool.wake([sent_by_name.keep(mail_id, each, {}, eta)])
     elif name == BRIDGE:
         bridge.free_lock(spool, args[0] if args else "")

@@ -94,6 +94,14 @@ class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
             self._kwargsrepr = redacted_arguments(self.kwargs)
             self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        # Receivers of Celery's signal look at the task's request; Celery shows it to them after a lost child alone.
+        self.task.request_stack.push(self._context)
+        try:
+            super().on_timeout(soft, timeout)
+        finally:
+            self.task.request_stack.pop()
+
     def info(self, safe: bool = False) -> dict[str, Any]:
         return dict(super().info(safe=True if self.type not in DOORBELLS else safe))
 

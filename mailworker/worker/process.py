@@ -25,7 +25,8 @@ class Prepared(bootsteps.Step):  # type: ignore[misc]  # celery has no types
 
         def lost_child(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
             if sender.app is app:
-                child_lost.wake(sender.name, task_id, args, kwargs or {}, exception)
+                eta = sender.request.get("mail_eta")  # see `privacy.PrivateRequest`
+                child_lost.wake(sender.name, task_id, args, kwargs or {}, eta, exception)
 
         def child_begins(**_: Any) -> None:
             if current_app._get_current_object() is app:

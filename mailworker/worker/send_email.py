@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol
 
 from celery import Task, states
@@ -13,10 +13,9 @@ from celery.result import EagerResult
 from kombu.utils.uuid import uuid
 
 from .. import runtime
+from ..delivery.accept import accept
 from ..delivery.direct import send_now
-from ..mail.arguments import SIGNATURE, from_arguments
-from ..mail.email import Email
-from ..mail.entry import to_entry
+from ..mail.arguments import SIGNATURE, Call
 from ..spool.redis_errors import words
 from . import calls
 from .names import PRIVATE_REQUEST
@@ -67,11 +66,10 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         mail could not be made safe.
         """
         calls.check(options)
-        chosen, wait = calls.mail_id(task_id), calls.delay(countdown, eta, datetime.now(UTC))
-        email = _email(args, kwargs)
+        call = _read(args, kwargs, task_id, countdown, eta)
         if self.app.conf.task_always_eager:
-            return self._send_eagerly(email, chosen)
-        accepted = runtime.spool().accept(chosen or uuid(), to_entry(email), wait, keyed=chosen is not None)
+            return self._send_eagerly(call)
+        accepted = accept(runtime.spool(), call)
         if accepted.ring:
             self.ring(accepted.id)
         result = self.AsyncResult(accepted.id)
@@ -94,24 +92,24 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
     ) -> MailResult:
         """Sends there and then, as a direct call does, and raises what that raises: nothing has a record of it."""
         calls.check(options)
-        return self._send_eagerly(_email(args, kwargs), calls.mail_id(task_id))
+        return self._send_eagerly(_read(args, kwargs, task_id))
 
-    def _send_eagerly(self, email: Email, task_id: str | None) -> MailResult:
-        return EagerResult(task_id or uuid(), _send(email), states.SUCCESS, name=self.name)  # type: ignore[no-any-return]
+    def _send_eagerly(self, call: Call) -> MailResult:
+        return EagerResult(call.id or uuid(), _send(call), states.SUCCESS, name=self.name)  # type: ignore[no-any-return]
 
 
 def send_directly(args: Any, kwargs: Any) -> str:
     """What `send_email(…)` does. Raises `TypeError`, `Unsendable`, and what `send_now` raises."""
-    return _send(_email(args, kwargs))
+    return _send(_read(args, kwargs))
 
 
-def _email(args: Any, kwargs: Any) -> Email:
-    return from_arguments(args, kwargs, runtime.settings().limits)
+def _read(args: Any, kwargs: Any, task_id: Any = None, countdown: Any = None, eta: Any = None) -> Call:
+    return calls.read(args, kwargs, runtime.settings().limits, task_id, countdown, eta)
 
 
-def _send(email: Email) -> str:
+def _send(call: Call) -> str:
     settings = runtime.settings()
-    return send_now(email, settings.author, settings.relay)
+    return send_now(call.email, settings.author, settings.relay)
 
 
 def _refusing(method: str) -> Callable[..., NoReturn]:

@@ -9,15 +9,14 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from celery.exceptions import Reject
 
 from .. import runtime
+from ..delivery.accept import accept as give_a_record
 from ..errors import MailFailed, SpoolError, Unsendable
-from ..mail.arguments import from_arguments
-from ..mail.entry import to_entry
+from ..mail.arguments import Call
 from ..spool import Accepted
 from . import calls
 
@@ -33,26 +32,26 @@ def accept(mail_id: str, args: Any, kwargs: Any, eta: Any) -> Accepted:
     What can never be a mail becomes a dead letter, which keeps the arguments as they came; then `MailFailed` is raised.
     """
     try:
-        payload = _payload(args, kwargs)
+        call = _read(mail_id, args, kwargs, eta)
     except (TypeError, Unsendable) as error:
         reason = error.reason if isinstance(error, Unsendable) else "bad_arguments"
         _bury(mail_id, args, kwargs, reason, str(error))
         raise MailFailed(reason) from None
-    return runtime.spool().accept(mail_id, payload, _wait(eta), keyed=True)
+    return give_a_record(runtime.spool(), call)
 
 
-def keep(mail_id: str, args: Any, kwargs: Any) -> str:
+def keep(mail_id: str, args: Any, kwargs: Any, eta: Any) -> str:
     """Gives the mail its record, and returns the id under which it has it. What is no mail becomes a dead letter when
     its turn comes. Raises `SpoolError`."""
     try:
-        payload = _payload(args, kwargs)
+        call = _read(mail_id, args, kwargs, eta)
     except (TypeError, Unsendable):
-        payload = _as_they_came(args, kwargs)
-    return runtime.spool().accept(mail_id, payload, keyed=True).id
+        return runtime.spool().accept(mail_id, _as_they_came(args, kwargs), keyed=True).id
+    return give_a_record(runtime.spool(), call).id
 
 
-def _payload(args: Any, kwargs: Any) -> bytes:
-    return to_entry(from_arguments(args, kwargs, runtime.settings().limits))
+def _read(mail_id: str, args: Any, kwargs: Any, eta: Any) -> Call:
+    return calls.read_message(mail_id, args, kwargs, eta, runtime.settings().limits)
 
 
 def _bury(mail_id: str, args: Any, kwargs: Any, reason: str, detail: str) -> None:
@@ -64,13 +63,6 @@ def _bury(mail_id: str, args: Any, kwargs: Any, reason: str, detail: str) -> Non
 
 def _as_they_came(args: Any, kwargs: Any) -> bytes:
     return json.dumps({"args": args, "kwargs": kwargs}).encode("utf-8")
-
-
-def _wait(eta: Any) -> float:
-    try:
-        return calls.delay(None, eta, datetime.now(UTC))
-    except TypeError:
-        return 0.0
 
 
 @contextlib.contextmanager

@@ -27,8 +27,8 @@ def spool(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Spool:
     return made
 
 
-def dies(name: str, args: Any, kwargs: Any, task_id: str = "i") -> None:
-    lost.wake(name, task_id, args, kwargs, WorkerLostError("killed"))
+def dies(name: str, args: Any, kwargs: Any, task_id: str = "i", eta: Any = None) -> None:
+    lost.wake(name, task_id, args, kwargs, eta, WorkerLostError("killed"))
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,20 @@ def test_a_message_that_none_of_ours_wrote_ends_nothing(name: str, args: Any, sp
     dies(name, args, {})
     dies("mailworker.send_email", MAIL, {}, "of another program \udcff")
     assert spool.claim("w/b", "", 10).together == ["of another program \\udcff"]
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "ids"),
+    [("mailworker.send_email", MAIL, ["i"]), ("celery.starmap", (MAP, [MAIL, MAIL]), ["i-0", "i-1"])],
+)
+def test_a_mail_that_was_to_wait_waits_all_the_same(name: str, args: Any, ids: list[str], spool: Spool) -> None:
+    for _ in range(2):  # it may have been safe before the child died
+        dies(name, args, {}, eta="2999-01-01T00:00:00+00:00")
+        assert not spool.claim("w/b", "", 10).together
+        spool.unlock("w/b")
+    assert spool.client.zcard("mailworker:due") == len(ids)
+
+
+def test_what_is_no_time_keeps_no_mail_waiting(spool: Spool) -> None:
+    dies("mailworker.send_email", MAIL, {}, eta="tomorrow")
+    assert spool.claim("w/b", "", 10).together == ["i"]

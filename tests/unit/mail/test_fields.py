@@ -68,7 +68,7 @@ def test_what_was_read_from_a_call_is_the_mail_that_was_passed(email: Email) -> 
     passed: dict[str, Any] = {
         field.name: field.kind.to_json(getattr(email, field.name)) for field in FIELDS
     }  # {address: name} and text: what a call takes
-    assert from_arguments((), passed, LIMITS) == email
+    assert from_arguments((), passed, LIMITS).email == email
 
 
 @given(emails(TEXT.map(str.encode)), st.sampled_from([-1, 0, 1]))
