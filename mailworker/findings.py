@@ -48,7 +48,7 @@ def read_report(queries: Queries) -> dict[str, Any]:
     }
 
 
-def judge(report: Mapping[str, Any]) -> Finding:
+def first_finding(report: Mapping[str, Any]) -> Finding:
     """The first thing that is wrong in a report, or that mail flows."""
     return (
         _redis(report)

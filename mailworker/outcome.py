@@ -1,4 +1,4 @@
-"""What became of a mail, as values: a closed set, which `delivery.retry` makes and the spool writes down."""
+"""What became of a mail, as values: a closed set, which `delivery.decide` makes and the spool writes down."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from functools import cache
 
 from . import stopping
 from .delivery.attempt_log import AttemptLog, log_abandoned
+from .delivery.batch_limits import BatchLimits
 from .delivery.deliver import Delivery
 from .delivery.slots import Slots
-from .delivery.stop import Stop
 from .settings import Settings, load
 from .spool import Spool, connect, owner
 
@@ -87,7 +87,7 @@ def _delivery(process: int) -> Delivery:
         author=configuration.author,
         limits=configuration.limits,
         policy=configuration.retries,
-        stop=Stop(configuration.batch_seconds, stopping.begun, stopping.hurried),
+        batch_limits=BatchLimits(configuration.batch_seconds, stopping.begun, stopping.hurried),
         observers=(AttemptLog(spool().part_of),),
     )
 

@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from . import envfile
-from .delivery.retry import Policy
+from .delivery.back_off import Policy
 from .errors import SettingsError, Unsendable
 from .mail.address import Mailbox, parse
 from .mail.author import Author

@@ -7,12 +7,12 @@ from typing import Any
 
 from mailworker.delivery.attempt import Observer
 from mailworker.delivery.attempt_log import AttemptLog
+from mailworker.delivery.back_off import Policy
 from mailworker.delivery.batch import Batch
+from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.delivery.breaker import Breaker, Seldom
 from mailworker.delivery.compose import Compose
-from mailworker.delivery.retry import Policy
 from mailworker.delivery.settle import Settling
-from mailworker.delivery.stop import Stop
 from mailworker.mail.address import Mailbox
 from mailworker.mail.author import Author
 from mailworker.mail.email import Limits
@@ -24,9 +24,13 @@ OWNER = "w/1.0"
 SITE = Author(Mailbox("site@example.com"))
 
 
-def batch_of(spool: Any, taken: Taken, stop: Stop | None = None, observers: Sequence[Observer] | None = None) -> Batch:
+def batch_of(
+    spool: Any, taken: Taken, limits: BatchLimits | None = None, observers: Sequence[Observer] | None = None
+) -> Batch:
     """Of the owner `w/1.0`; its log is on, where no other observers are given."""
     warm = WarmConnection(Relay("127.0.0.1", 25))
     settling = Settling(spool, OWNER, "default", [AttemptLog(spool.part_of)] if observers is None else observers)
     compose = Compose(spool, SITE, Limits())
-    return Batch(taken, compose, Policy(), settling, Breaker(spool, warm.relay, Seldom()), warm, stop or Stop(60))
+    return Batch(
+        taken, compose, Policy(), settling, Breaker(spool, warm.relay, Seldom()), warm, limits or BatchLimits(60)
+    )

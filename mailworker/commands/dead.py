@@ -46,18 +46,18 @@ def _selected(
     payloads: bool = False,
 ) -> Iterator[DeadLetter]:
     """Ends the command where one of the ids is no dead letter."""
-    from ..delivery import letters  # noqa: PLC0415
+    from ..delivery import dead_letters  # noqa: PLC0415
 
     queries = make_queries()
-    missing = letters.missing(queries, ids) if ids else []
+    missing = dead_letters.missing(queries, ids) if ids else []
     if missing:
         fail(f"{missing[0]}: no such dead letter", 1)
-    wanted = letters.Selection(ids, reason, age, recipient)
-    yield from letters.select(queries, wanted, datetime.now(UTC).timestamp(), payloads)
+    wanted = dead_letters.Selection(ids, reason, age, recipient)
+    yield from dead_letters.select(queries, wanted, datetime.now(UTC).timestamp(), payloads)
 
 
 def _fields(letter: DeadLetter) -> dict[str, Any]:
-    from ..delivery.letters import as_fields  # noqa: PLC0415
+    from ..delivery.dead_letters import as_fields  # noqa: PLC0415
 
     return as_fields(letter)
 

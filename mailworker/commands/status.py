@@ -22,7 +22,7 @@ def status(as_json: bool) -> None:
     78 a setting is wrong, or Redis refuses the login.
     """
     from ..errors import MailworkerError  # noqa: PLC0415
-    from ..findings import judge, read_report  # noqa: PLC0415
+    from ..findings import first_finding, read_report  # noqa: PLC0415
 
     try:
         report = read_report(make_queries())
@@ -30,7 +30,7 @@ def status(as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps({"verdict": explained(error), "code": code_of(error)}))
         raise
-    finding = judge(report)
+    finding = first_finding(report)
     if as_json:
         click.echo(json.dumps(report | {"verdict": finding.sentence, "code": finding.code}))
     else:

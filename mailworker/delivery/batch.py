@@ -18,13 +18,13 @@ from ..smtp.verdict import Verdict
 from ..smtp.warm import WarmConnection
 from ..spool import Record, Taken
 from .attempt import Attempt
+from .back_off import Policy
+from .batch_limits import BatchLimits
 from .breaker import Breaker
 from .compose import Compose
 from .judge import Judge
-from .retry import Policy
 from .settle import Settling
 from .split import SplitMails, too_many
-from .stop import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Batch:
 
     def __init__(
         self, taken: Taken, compose: Compose, policy: Policy, settling: Settling, breaker: Breaker,
-        warm: WarmConnection, stop: Stop,
+        warm: WarmConnection, limits: BatchLimits,
     ) -> None:  # fmt: skip
         self.attempts: dict[str, Attempt] = {}
         """What became of each mail."""
@@ -60,7 +60,7 @@ class Batch:
         self._breaker = breaker
         self._warm = warm
         self._relay = warm.relay.name
-        self._stop = stop
+        self._limits = limits
         self._redis_away = False
         self._refused = False
         self._lock = threading.RLock()
@@ -78,10 +78,10 @@ class Batch:
 
     def _is_over(self) -> bool:
         return (
-            time.monotonic() - self._begun > self._stop.seconds
+            time.monotonic() - self._begun > self._limits.seconds
             or self._redis_away
             or self._refused
-            or self._stop.stopping()
+            or self._limits.stopping()
             or (self.crowd or self.slower) is not None
         )
 
@@ -271,12 +271,12 @@ class Batch:
             self._lock.release()
 
     def end(self, blame: bool) -> int:
-        """However the batch ended: every mail in hand gets an outcome, and all outcomes are written, as far as `stop`
-        waits for Redis. Returns how many connections the relay bears, 0 where no limit is known."""
+        """However the batch ended: every mail in hand gets an outcome, and all outcomes are written, as far as its
+        limits let it wait for Redis. Returns how many connections the relay bears, 0 where no limit is known."""
         with self._lock:
             self.lose("interrupted", blame)
             self.give_back(0)
-            return self._settling.write_all(self._stop)
+            return self._settling.write_all(self._limits)
 
     def _conclude(self, attempt: Attempt) -> None:
         self.attempts[attempt.id] = attempt

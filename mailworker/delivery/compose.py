@@ -9,7 +9,8 @@ The whole way, and where each step stands:
 4. build it: the `Email` becomes an `Envelope` with its exact octets,
 5. narrow it to the recipients who do not have it yet, and (`split`) to as many as the relay takes at once,
 6. send it (`smtp.session`, which asks the `batch` for leave),
-7. decide what the relay's verdict means (`retry`) and write it down (`settle`), and tell who wants to know (`attempt`).
+7. decide what the relay's verdict means (`judge`, `decide`), write it down (`settle`), and tell who wants to know
+   (`attempt`).
 
 Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a line between 2 and 4, in
 `Compose._steps`. Signing is the last line of `build`, since it covers the exact octets, and a mail that is sent without

@@ -10,16 +10,16 @@ from ..mail.email import Limits
 from ..outcome import Failed
 from ..spool import Spool, Taken
 from .attempt import Attempt, Observer, returned
+from .back_off import Policy
 from .batch import Batch
+from .batch_limits import BatchLimits
 from .breaker import Breaker
 from .compose import Compose
 from .connection_limit import Places
 from .late import look_at
-from .retry import Policy
 from .sending import Sending
 from .settle import Settling
 from .slots import Slot
-from .stop import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Delivery:
     author: Author
     limits: Limits
     policy: Policy
-    stop: Stop
+    batch_limits: BatchLimits
     observers: Sequence[Observer] = ()
 
     def deliver(self, slot: Slot, ids: Sequence[str], ring_bridge: Callable[[str], None]) -> dict[str, Attempt]:
@@ -73,4 +73,4 @@ class Delivery:
     def _batch(self, slot: Slot, taken: Taken, breaker: Breaker) -> Batch:
         compose = Compose(self.spool, self.author, self.limits)
         settling = Settling(self.spool, slot.owner, slot.warm.relay.name, self.observers)
-        return Batch(taken, compose, self.policy, settling, breaker, slot.warm, self.stop)
+        return Batch(taken, compose, self.policy, settling, breaker, slot.warm, self.batch_limits)

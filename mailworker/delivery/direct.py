@@ -18,8 +18,9 @@ from ..smtp.journal import Outgoing
 from ..smtp.relay import Relay
 from ..smtp.verdict import Verdict
 from ..smtp.warm import WarmConnection
+from .back_off import Policy
 from .compose import build
-from .retry import Policy, decide
+from .decide import decide
 
 CONNECTIONS: Final = 3
 """The others are for a relay that turned out not to know what it announced."""

@@ -11,7 +11,8 @@ from ..smtp.journal import Outgoing
 from ..smtp.verdict import Verdict
 from ..spool import Taken
 from .attempt import Attempt
-from .retry import Policy, decide
+from .back_off import Policy
+from .decide import decide
 from .split import SplitMails
 
 

@@ -11,7 +11,7 @@ from ..errors import SpoolError
 from ..outcome import Returned, Sent
 from ..spool import Spool
 from .attempt import Attempt, Observer, tell
-from .stop import Stop
+from .batch_limits import BatchLimits
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Settling:
             self._tell()
         return answer
 
-    def write_all(self, stop: Stop) -> int:
+    def write_all(self, limits: BatchLimits) -> int:
         """The last ones of the batch, however long Redis is away; or, where the worker stops and Redis stays away, they
         are given up: then those mails are in doubt. Returns how many connections the relay bears, 0 where no limit is
         known."""
@@ -75,9 +75,9 @@ class Settling:
                 if now >= tell_at:
                     logger.warning("%s; %d outcomes wait for it", error, len(self._unwritten))
                     tell_at = now + TELLS
-                if stopped is None and stop.stopping():
+                if stopped is None and limits.stopping():
                     stopped = now
-                if stop.hurried() or (stopped is not None and time.monotonic() - stopped > STOP_SECONDS):
+                if limits.hurried() or (stopped is not None and time.monotonic() - stopped > STOP_SECONDS):
                     self._give_up()
                     return 0
                 time.sleep(pause)

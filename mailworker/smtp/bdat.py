@@ -3,7 +3,7 @@ mails behind it without waiting, up to a window of mails that are not answered.
 
 **No octet of content is ever read as a command.** A relay, or something before it, may announce CHUNKING and not know
 BDAT; or know it, and leave the chunk of a BDAT that it refuses to be read as commands (emersion/go-smtp, issue 315). So
-the content of the first mail of each connection waits for a proof (see `proof`).
+the content of the first mail of each connection waits for a proof (see `chunking_proof`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import OutOfStep, SmtpError
+from .chunking_proof import prove
 from .complaints import blames_the_group, refuses_the_command
 from .connection import Connection
 from .journal import Journal, Outgoing, content_stayed, give_back
-from .proof import prove
 from .replies import Reply
 from .transaction import (
     Answers,

@@ -18,7 +18,7 @@ from ..errors import NewerFormat
 from ..findings import PROBLEM
 from .closing import Closing
 from .forks import gate
-from .greeting import greet
+from .introduction import introduce
 from .listener import Listener
 from .names import BRIDGE
 from .pulse import Pulse
@@ -35,7 +35,7 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]
         def ring(token: str) -> None:
             parent.app.tasks[BRIDGE].apply_async((token,))
 
-        greet(runtime.settings(), _hands(parent))
+        introduce(runtime.settings(), _hands(parent))
         gate.watch()
         closing = parent.blueprint[Closing.name]
         spool = runtime.make_spool(runtime.settings())

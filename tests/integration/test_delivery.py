@@ -12,10 +12,10 @@ import pytest
 
 from mailworker.delivery import late, sending
 from mailworker.delivery.attempt_log import AttemptLog
+from mailworker.delivery.back_off import Policy
+from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.delivery.deliver import Delivery
-from mailworker.delivery.retry import Policy
 from mailworker.delivery.slots import Slot
-from mailworker.delivery.stop import Stop
 from mailworker.mail.address import Mailbox
 from mailworker.mail.author import Author
 from mailworker.mail.email import Email, Limits
@@ -64,7 +64,7 @@ class Site:
     def delivery(self) -> Delivery:
         spool = self._spool()
         log = AttemptLog(spool.part_of)
-        return Delivery(spool, Author(Mailbox("site@example.com")), Limits(), Policy(), Stop(60), [log])
+        return Delivery(spool, Author(Mailbox("site@example.com")), Limits(), Policy(), BatchLimits(60), [log])
 
     def deliver(self, ids: list[str], child: int = 0) -> dict[str, Outcome]:
         attempts = self.delivery().deliver(self.slots[child], ids, lambda _: None)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mailworker.delivery.retry import Policy, decide
+from mailworker.delivery.back_off import Policy
+from mailworker.delivery.decide import decide
 from mailworker.envelope import Envelope
 from mailworker.errors import SmtpError
 from mailworker.outcome import Deferred

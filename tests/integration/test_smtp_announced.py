@@ -209,7 +209,7 @@ def test_nor_where_a_relay_says_nothing_or_closes_at_the_chunk() -> None:
 
 def test_a_relay_that_makes_wait_whom_it_refuses_gets_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exchange: `TarpitInterval`, five seconds by default."""
-    monkeypatch.setattr("mailworker.smtp.proof.TARPIT", 0.2)
+    monkeypatch.setattr("mailworker.smtp.chunking_proof.TARPIT", 0.2)
 
     def tarpit(session: Session, argument: str) -> None:
         time.sleep(0.25)

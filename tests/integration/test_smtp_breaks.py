@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from mailworker.delivery.retry import Policy, decide
+from mailworker.delivery.back_off import Policy
+from mailworker.delivery.decide import decide
 from mailworker.errors import SmtpError
 from mailworker.outcome import Deferred
 from mailworker.smtp import session

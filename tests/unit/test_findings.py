@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailworker.delivery.remedies import remedy
-from mailworker.findings import judge, relay_line, span
+from mailworker.findings import first_finding, relay_line, span
 
 WELL: dict[str, Any] = {
     "lists": {"queue:email": 0},
@@ -61,7 +61,7 @@ def with_states(**states: int) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_the_first_thing_that_is_wrong_is_said(change: dict[str, Any], code: int, words: list[str]) -> None:
-    finding = judge(WELL | change)
+    finding = first_finding(WELL | change)
     assert finding.code == code
     for word in words:
         assert word in finding.sentence

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailworker.delivery import settle
-from mailworker.delivery.stop import Stop
+from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.errors import SpoolError
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.verdict import Verdict
@@ -52,8 +52,8 @@ def test_a_stop_waits_for_redis_for_a_time_and_not_for_ever(
     monkeypatch.setattr(settle.time, "sleep", lambda _: None)
     spool: Any = Away(calls)
     record = Record("m", b"{}", 2, 0, 0, None, 0, "m")
-    stop = Stop(60, stopping=lambda: stopping, hurried=lambda: hurried)
-    batch_of(spool, Taken([record], None, False, 0, False), stop).end(blame=False)
+    limits = BatchLimits(60, stopping=lambda: stopping, hurried=lambda: hurried)
+    batch_of(spool, Taken([record], None, False, 0, False), limits).end(blame=False)
     assert spool.settled == written
     assert ("Redis took no outcomes of 1 mails" in caplog.text) is (not written)
 

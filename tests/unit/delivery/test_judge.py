@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mailworker.delivery import judge
+from mailworker.delivery.back_off import Policy
 from mailworker.delivery.judge import Judge
-from mailworker.delivery.retry import Policy
 from mailworker.delivery.split import SplitMails
 from mailworker.envelope import Envelope
 from mailworker.outcome import Deferred, Failed, Further, Held, Sent

@@ -136,7 +136,8 @@ def test_everybody_has_one_fate_whatever_becomes_of_each_transaction(fates: list
 
 
 def _decided(told: tuple[str, ...], replies: tuple[Reply, ...]) -> Outcome:
-    from mailworker.delivery.retry import Policy, decide
+    from mailworker.delivery.back_off import Policy
+    from mailworker.delivery.decide import decide
 
     final = OK if OK in replies else replies[0]
     return decide(Verdict(replies, final, "message" if final is OK else "RCPT"), told, 1, 0, Policy(), 0.5)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from mailworker.delivery.letters import Selection, as_fields, missing, select
+from mailworker.delivery.dead_letters import Selection, as_fields, missing, select
 from mailworker.spool import DeadLetter, Queries
 
 NOW = 1_000_000.0

@@ -13,7 +13,7 @@ from ..smtp.tls import unusual
 logger = logging.getLogger(__name__)
 
 
-def greet(settings: Settings, hands: str) -> None:
+def introduce(settings: Settings, hands: str) -> None:
     """Logs the line and what looks forgotten. `hands` says how many mails go at once, as `5 pool children`."""
     # Celery's default level is WARNING: an operator who asked for no more sees the line all the same.
     logger.log(

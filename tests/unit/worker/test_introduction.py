@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from mailworker.settings import load
-from mailworker.worker.greeting import greet, introduction, masked, warnings
+from mailworker.worker.introduction import introduce, introduction, masked, warnings
 
 PASSWORD = "pa55word"
 
@@ -79,5 +79,5 @@ def test_the_line_is_seen_at_celerys_default_level_too(
     settings: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, level: int
 ) -> None:
     with caplog.at_level(level):
-        greet(load(), "5 pool children")
+        introduce(load(), "5 pool children")
     assert "drains queue:email" in caplog.text

@@ -1,13 +1,12 @@
 """Pure: what the relay answered, the attempts so far and the mail's age become an outcome. Decided only here.
 
 But for what no process is left to decide: a mail whose owner died while it was sent is in doubt, and one whose owners
-died three times is poison. The script that releases what a dead owner had in hand decides that (`abandon` in the
-spool's prelude).
+died three times is poison. The script that releases what a dead owner had in hand decides that (`abandon` in
+`spool/lua/lib/owner.lua`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ..outcome import Deferred, Failed, Held, Outcome, Sent
@@ -15,20 +14,10 @@ from ..smtp.refusals import throttled
 from ..smtp.replies import Reply
 from ..smtp.retry_after import asked_delay
 from ..smtp.verdict import Verdict
+from .back_off import Policy, back_off
 
 SOON: Final = 10.0
 """Seconds at most until a mail is tried again that came when the relay had had enough for a while."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Back-off: seconds after the first, second, … failed attempt, the last one repeated; all until `max_age`."""
-
-    delays: tuple[float, ...] = (10, 60, 300, 900, 3600)
-    max_age: float = 2 * 86_400
-    jitter: float = 0.1
-    hold_in_doubt: bool = False
-    """A mail that the relay may have waits for a person, and is not sent again."""
 
 
 def decide(
@@ -119,9 +108,3 @@ def _dead_letter(refused: list[_Answer], verdict: Verdict, recipients: tuple[str
 
 def _said(reply: Reply) -> str:
     return f"{reply.code} {reply.text}"[:500]
-
-
-def back_off(attempt: int, policy: Policy, chance: float) -> float:
-    """Seconds to wait after failed attempt number `attempt`, spread by the jitter to either side."""
-    delay = policy.delays[min(max(attempt, 1), len(policy.delays)) - 1]
-    return delay * (1 + policy.jitter * (2 * chance - 1))

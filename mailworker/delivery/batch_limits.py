@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class BatchLimits:
     """What a batch asks before it begins a mail, and before it waits."""
 
     seconds: float

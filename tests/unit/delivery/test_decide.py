@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailworker.delivery.retry import Policy, back_off, decide
+from mailworker.delivery.back_off import Policy
+from mailworker.delivery.decide import decide
 from mailworker.outcome import Deferred, Failed, Held, Sent
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.verdict import Verdict
@@ -156,13 +157,6 @@ def test_what_the_relay_said_is_kept_but_not_without_end() -> None:
     outcome = outcome_of(Verdict((), Reply(550, "x" * 60_000), "MAIL"))
     assert isinstance(outcome, Failed)
     assert len(outcome.detail) == 500
-
-
-@given(st.integers(0, 1000), st.floats(0, 1))
-def test_the_jitter_spreads_the_wait_to_either_side(attempt: int, chance: float) -> None:
-    delay = back_off(attempt, POLICY, chance)
-    wanted = POLICY.delays[min(max(attempt, 1), 3) - 1]
-    assert wanted * 0.9 <= delay <= wanted * 1.1
 
 
 REPLIES = st.sampled_from([OK, LATER, NO, GREY, Reply(421, "bye"), Reply(354, "go")])
