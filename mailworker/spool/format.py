@@ -39,5 +39,5 @@ def refuse(found: int, at_work: int = 0) -> None:
 
 
 def refuse_older() -> None:
-    """For who only reads. Raises `WrongFormat`."""
+    """For who may not migrate it. Raises `WrongFormat`."""
     raise WrongFormat("the spool in Redis is of an older format: the next start of a worker migrates it")

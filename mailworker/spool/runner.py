@@ -13,8 +13,8 @@ import redis
 from ..errors import SpoolError
 from . import redis_errors as refusal
 from .connect import UNSENT, Caller
-from .constants import Constants
-from .format import met, refuse
+from .constants import SPOOL_FORMAT, Constants
+from .format import met, refuse, refuse_older
 from .keys import Keys
 from .script_text import Script, encode, scripts
 from .scripts import WITH_LISTS, CallOff, Migrate
@@ -116,6 +116,8 @@ class Runner:
     def _migrate(self) -> None:
         found, at_work, mails = self._evaluate((), Migrate(), kept=True)
         refuse(found, at_work)
+        if found < SPOOL_FORMAT:
+            refuse_older()
         if mails:
             logger.warning("the spool in Redis was of an older format and is migrated, with %d mails", mails)
 

@@ -16,6 +16,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from mailworker.errors import WrongFormat
+from mailworker.spool import Spool, connect
 from tests.conftest import BIN, Inbox, RedisServer, Workers, free_port, settings_for, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,6 +186,22 @@ def test_an_application_cannot_list_mails_or_touch_the_legacy_list(guarded: Guar
         with pytest.raises((redis.exceptions.NoPermissionError, redis.exceptions.ResponseError)):
             application.execute_command(*command)
     assert operator.llen("queue:email") == 1
+
+
+def test_an_application_waits_for_the_worker_that_migrates_an_older_spool(guarded: GuardedRedis) -> None:
+    operator = guarded.client()
+    operator.hset("mailworker:counts", "total:sent", 1)
+    operator.hset("mailworker:heard", "old:1:2:abc", 1)
+    spool = Spool(connect(guarded.url_of("application")), ["queue:email"])
+    with pytest.raises(WrongFormat, match="the next start of a worker migrates it"):
+        spool.accept("m", b"{}")
+    Spool(connect(guarded.url_of("worker")), ["queue:email"]).beat("new:1:3:abc", 1, [])
+    assert spool.accept("m", b"{}").new
+
+
+def test_an_application_of_the_older_version_may_go_on_with_the_new_list_of_users(guarded: GuardedRedis) -> None:
+    """Before anything else its scripts look here, whether they were called off: users come first, programs last."""
+    assert guarded.client("application").zscore("mailworker:late", "a call") is None
 
 
 @pytest.mark.parametrize("guarded", ["as on the machine"], indirect=True)

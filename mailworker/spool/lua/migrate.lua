@@ -13,8 +13,10 @@ local CALLED_OFF_KEPT = 86400
 local RENAMED = {relay = RELAY, probe = PROBE, limit = LIMIT, places = PLACES, refused = REFUSED,
   ['refused:ids'] = REFUSED_IDS}
 
+-- Nil for a user of Redis who may not look, as a program that sends: he migrates nothing.
 local function workers_at_work()
-  local heard, workers = redis.call('HGETALL', HEARD), 0
+  local heard, workers = redis.pcall('HGETALL', HEARD), 0
+  if heard.err then return nil end
   for i = 1, #heard, 2 do
     local is_worker = heard[i]:sub(1, 1) ~= ' '
     if is_worker and math.abs(now - tonumber(heard[i + 1])) <= SILENT then workers = workers + 1 end
@@ -57,7 +59,7 @@ if redis.call('EXISTS', COUNTS, POOLS) == 0 then
   return {tonumber(SPOOL_FORMAT), 0, 0}
 end
 local at_work = workers_at_work()
-if at_work > 0 then return {found, at_work, 0} end
+if at_work ~= 0 then return {found, at_work or 0, 0} end
 run_when_full()
 rename_keys()
 local dead = redis.call('ZRANGE', DEAD, 0, -1)
