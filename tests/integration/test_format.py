@@ -178,8 +178,10 @@ def test_what_was_taken_before_is_settled_in_a_newer_spool_too(spool: Spool, cli
     spool.accept("m", b"{}")
     spool.take("w:1/1.1.0", ["m"])
     client.set("mailworker:format", NEWER)
+    spool.runner._lost = {b"an answer": None}
     spool.settle("w:1/1.1.0", [("m", Sent())])
     assert not client.exists("mailworker:mail:m")
+    assert not spool.runner._lost
 
 
 def test_who_only_reads_says_what_is_wrong_with_the_format(queries: Queries, client: redis.Redis) -> None:
