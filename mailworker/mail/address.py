@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -37,6 +38,11 @@ class Mailbox:
     def smtputf8(self) -> bool:
         """True where the local part is not ASCII, so that the relay must know RFC 6531."""
         return not self.address.isascii()
+
+
+def each_once(mailboxes: Iterable[Mailbox]) -> tuple[Mailbox, ...]:
+    """Each address once, where it first stood, with the last name given to it."""
+    return tuple({mailbox.address: mailbox for mailbox in mailboxes}.values())
 
 
 def check(address: str, field: str = "to") -> str:

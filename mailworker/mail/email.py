@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import Unsendable
-from .address import Mailbox
+from .address import Mailbox, each_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,9 @@ class Email:
 
     @property
     def recipients(self) -> tuple[Mailbox, ...]:
-        """Everybody who is to have the mail."""
-        return self.to
+        """Everybody who is to have the mail, each address once."""
+        everybody = self.to
+        return everybody if len(everybody) == 1 else each_once(everybody)
 
 
 def check_recipients(email: Email, limits: Limits) -> None:

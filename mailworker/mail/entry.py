@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from ..errors import Unsendable
 from . import payload, php
 from .email import Email, Limits, check_recipients
-from .fields import FIELDS, NEEDED
+from .fields import FIELDS, NEEDED, Field, Kind
 
 logger = logging.getLogger(__name__)
 
 # The table as it is needed here, looked up once: each mail passes through.
 _READERS: Final = tuple((field.name, field.name.encode("ascii"), field.kind.from_value) for field in FIELDS)
-_JSON: Final = tuple((field.name, attrgetter(field.name), field.kind.to_json) for field in FIELDS)
-_PHP: Final = tuple(
-    (php.string(field.name.encode("ascii")), attrgetter(field.name), field.kind.to_php) for field in FIELDS
-)
 _SIZES: Final = tuple((attrgetter(field.name), field.kind.size) for field in FIELDS)
 _MOST_BETWEEN: Final = 2 + sum(len(field.name) + 6 for field in FIELDS)
 """Octets of the JSON between the contents: names, quotes, colons, commas and braces."""
+
+
+_AS_PUSHED: Final = ("to", "body", "subject")
+"""The order in which the old producers push these. Others come after them."""
 
 
 def from_entry(raw: bytes, limits: Limits) -> Email:
@@ -43,16 +45,42 @@ def from_entry(raw: bytes, limits: Limits) -> Email:
     return email
 
 
+def writer(
+    fields: Iterable[Field], mail: type, how: Callable[[Kind], Callable[[Any], Any]]
+) -> Callable[[Any], list[tuple[str, Any]]]:
+    """A function of a `mail` that returns the names of its fields and what is written of each, in their order. A field
+    that has its default is left out: who does not know it need not read it."""
+    defaults = {attribute.name: attribute.default for attribute in dataclasses.fields(mail)}
+    table = tuple((field.name, attrgetter(field.name), defaults[field.name], how(field.kind)) for field in fields)
+
+    def written(email: Any) -> list[tuple[str, Any]]:
+        pairs = []
+        for name, content_of, default, write in table:
+            content = content_of(email)
+            if content != default:
+                pairs.append((name, write(content)))
+        return pairs
+
+    return written
+
+
+def _position(field: Field) -> int:
+    return _AS_PUSHED.index(field.name) if field.name in _AS_PUSHED else len(_AS_PUSHED)
+
+
+_as_json: Final = writer(FIELDS, Email, lambda kind: kind.to_json)
+_as_php: Final = writer(sorted(FIELDS, key=_position), Email, lambda kind: kind.to_php)
+
+
 def to_entry(email: Email) -> bytes:
     """The mail as JSON of the legacy shape, for mails of which every text is UTF-8: those of new code."""
-    values = {name: write(content(email)) for name, content, write in _JSON}
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return json.dumps(dict(_as_json(email)), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def to_php(email: Email) -> bytes:
-    """`serialize(["to" => [address => name], "subject" => …, "body" => …])` as PHP writes it."""
-    pairs = b"".join(key + write(content(email)) for key, content, write in _PHP)
-    return b"a:%d:{%s}" % (len(_PHP), pairs)
+    """`serialize(["to" => [address => name], "body" => …, "subject" => …])` as PHP writes it."""
+    pairs = [php.string(name.encode("ascii")) + value for name, value in _as_php(email)]
+    return b"a:%d:{%b}" % (len(pairs), b"".join(pairs))
 
 
 def check_size(email: Email, limits: Limits) -> None:

@@ -3,6 +3,9 @@
 
 A field here is an attribute of `Email` and a parameter of `arguments.send_email`, under the same name. What is passed
 beside the mail, as a time or an id, is no field: it is an attribute of `arguments.Call`.
+
+A new field has a default in `Email`, and a mail that has it is written without the field. One that an older version
+would not read, and so drop without a word, counts `SPOOL_FORMAT` up (`spool/constants.py`).
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Unsendable
 from . import address, php
-from .address import Mailbox
+from .address import Mailbox, each_once
 from .php import Key, Opaque, Scalar, Value
 from .text import utf8
 
@@ -21,7 +21,7 @@ class Mailboxes:
         if isinstance(value, bytes):
             return (_mailbox(name, value, None),)
         if isinstance(value, dict):
-            return _each_once([_of_entry(name, key, item) for key, item in value.items()])
+            return each_once([_of_entry(name, key, item) for key, item in value.items()])
         if value is None:
             return ()
         raise Unsendable("bad_field", f"{name}: neither an address nor an array of addresses")
@@ -30,9 +30,9 @@ class Mailboxes:
         if isinstance(value, str):
             return (address.parse(value, name),)
         if isinstance(value, Mapping):
-            return _each_once([_of_pair(name, key, item) for key, item in value.items()])
+            return each_once([_of_pair(name, key, item) for key, item in value.items()])
         if isinstance(value, list | tuple | set | frozenset):
-            return _each_once([_of_item(name, item) for item in value])
+            return each_once([_of_item(name, item) for item in value])
         raise TypeError(f"{name}: expected str, list or dict, got {type(value).__name__}")
 
     def to_json(self, content: tuple[Mailbox, ...]) -> dict[str, str | None]:
@@ -47,11 +47,6 @@ class Mailboxes:
 
     def size(self, content: tuple[Mailbox, ...]) -> int:
         return sum(len(mailbox.address) + len(mailbox.name) + 2 for mailbox in content)
-
-
-def _each_once(mailboxes: Iterable[Mailbox]) -> tuple[Mailbox, ...]:
-    """Each address once, where it first stood, with the last name given to it."""
-    return tuple({mailbox.address: mailbox for mailbox in mailboxes}.values())
 
 
 def _of_entry(name: str, key: Key, item: Value) -> Mailbox:

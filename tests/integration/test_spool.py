@@ -478,7 +478,7 @@ class TestAPersonsDecisions:
         result = give_back(spool, views, Limits(), dead=False, progress=lambda done, of: None)
         assert (result.given, result.kept) == (1, 1)
         assert spool.client.lrange(QUEUE, 0, -1) == [
-            b'a:3:{s:2:"to";a:2:{s:7:"a@x.org";s:1:"A";s:7:"b@x.org";N;}s:7:"subject";s:1:"s";s:4:"body";s:1:"b";}'
+            b'a:3:{s:2:"to";a:2:{s:7:"a@x.org";s:1:"A";s:7:"b@x.org";N;}s:4:"body";s:1:"b";s:7:"subject";s:1:"s";}'
         ]
 
 

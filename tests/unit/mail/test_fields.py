@@ -13,9 +13,10 @@ from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import SIGNATURE, from_arguments
 from mailworker.mail.email import Email, Limits
-from mailworker.mail.entry import check_size, from_entry, to_entry, to_php
-from mailworker.mail.fields import FIELDS
+from mailworker.mail.entry import check_size, from_entry, to_entry, to_php, writer
+from mailworker.mail.fields import FIELDS, Field
 from mailworker.mail.mailboxes import Mailboxes
+from mailworker.mail.text import Text
 
 from . import php_oracle
 
@@ -80,3 +81,30 @@ def test_the_limit_of_a_call_is_that_of_the_entry_it_becomes(email: Email, room:
     else:
         check_size(email, Limits(mail=limit))
         assert from_entry(to_entry(email), Limits(mail=limit, recipients=2**20)) == email
+
+
+@dataclasses.dataclass(frozen=True)
+class WithMore:
+    """A mail of a later version, which has fields that most mails do without."""
+
+    body: bytes
+    cc: tuple[Mailbox, ...] = ()
+    html: bytes = b""
+
+
+@pytest.mark.parametrize(
+    ("mail", "written"),
+    [
+        (WithMore(b""), {"body": ""}),
+        (WithMore(b"b", html=b"<p>"), {"body": "b", "html": "<p>"}),
+        (WithMore(b"b", (Mailbox("a@b.c"),)), {"body": "b", "cc": {"a@b.c": None}}),
+    ],
+)
+def test_a_field_that_has_its_default_is_not_written(mail: WithMore, written: dict[str, Any]) -> None:
+    fields = (Field("body", Text()), Field("cc", Mailboxes(), header=b"Cc"), Field("html", Text()))
+    assert dict(writer(fields, WithMore, lambda kind: kind.to_json)(mail)) == written
+
+
+def test_an_address_is_a_recipient_once() -> None:
+    twice = (Mailbox("b@x.org"), Mailbox("a@x.org", b"A"), Mailbox("b@x.org", b"B"))
+    assert [mailbox.address for mailbox in Email(twice, b"s", b"b").recipients] == ["b@x.org", "a@x.org"]
