@@ -268,8 +268,8 @@ WITH_LISTS: Final = frozenset({Beat, Claim, Look, Take, Unlock})
 """Their keys are the legacy lists."""
 
 IN_ANY_FORMAT: Final = frozenset({CallOff, Migrate, Settle})
-"""All others refuse to run in a spool of another format than theirs. What was taken is settled, and what was lost before
-that is called off first: no spool is migrated while a worker lives."""
+"""All others refuse to run in a spool of another format than theirs. What was taken is settled, once what was lost is
+called off: no spool is migrated while a worker lives."""
 
 
 def name_of(script: type[Any]) -> str:
