@@ -1,20 +1,9 @@
-"""The way of one mail, from its record in the spool to what a relay is given. Pure, but for the large payloads, which
-are fetched when their turn comes.
+"""What a relay is given, of a record in the spool: read it, choose its author, build it, leave out who has it. Pure, but
+for the large payloads, which are fetched when their turn comes.
 
-The whole way, and where each step stands:
-
-1. take the record in this owner's name, for its relay (`deliver`); today there is one relay,
-2. read it: octets become an `Email`,
-3. choose its author: today the site's,
-4. build it: the `Email` becomes an `Envelope` with its exact octets,
-5. narrow it to the recipients who do not have it yet, and (`split`) to as many as the relay takes at once,
-6. send it (`smtp.session`, which asks the `batch` for leave),
-7. decide what the relay's verdict means (`judge`, `decide`), write it down (`settle`), and tell who wants to know
-   (`attempt`).
-
-Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a line between 2 and 4, in
+Redirecting a mail elsewhere, leaving out recipients who are suppressed, or choosing its relay is a line in
 `Compose._steps`. Signing is the last line of `build`, since it covers the exact octets, and a mail that is sent without
-the spool (`direct`) is built there as well.
+the spool (`direct`) is built there as well. The whole way of a mail stands at the top of this folder (`__init__.py`).
 """
 
 from __future__ import annotations
