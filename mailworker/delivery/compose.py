@@ -1,4 +1,4 @@
-"""What a relay is given, of a record in the spool: read it, choose its author, build it, leave out who has it. Pure, but
+"""Makes of a record what a relay is given: reads it, chooses its author, builds it, leaves out who has it. Pure, but
 for the large payloads, which are fetched when their turn comes.
 
 Redirecting a mail elsewhere, leaving out recipients who are suppressed, or choosing its relay is a line in

@@ -14,8 +14,8 @@ from typing import Final
 from .relay import Relay
 
 Dialogue = Generator[str | None, str, None]
-"""Yields first what goes with AUTH, or None; is sent the text of each challenge, and yields the answer, before base64.
-Where it ends, a further challenge is cancelled."""
+"""Yields first what goes with AUTH, or None. Is sent each challenge as it stands in the reply, still in base64, and
+yields the answer as plain text, which is encoded for it. Where it ends, a further challenge is cancelled."""
 
 
 def plain(relay: Relay, password: str) -> Dialogue:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from ..errors import SmtpError
+from . import phrases
 from .auth import Mechanism, known
 from .relay import Relay
 from .replies import Reply
 
-_LOCKED: Final = re.compile(r"lock|too many|disabled|suspend|blocked|attempts|throttl", re.IGNORECASE)
 _SAID: Final = 200
 """Letters of a relay's refusal that are told."""
 
@@ -92,7 +92,7 @@ def _try(session: Session, mechanism: Mechanism, so_far: Round) -> bool:
     if reply.transient:
         raise SmtpError("AUTH", reply.code, f"{mechanism.name}: {_line(reply)}")
     so_far.refused[mechanism.name] = reply
-    if _LOCKED.search(reply.text):
+    if phrases.LOGIN_LOCKED.is_in(reply.text):
         raise so_far.error()
     return False
 

@@ -1,4 +1,5 @@
-"""What relays say, as patterns: one table. A relay that says it otherwise is a line here.
+"""What relays say, as patterns: one table. A relay that says it otherwise is a line here. But for how long a relay asks
+us to wait: that is read word by word, in `retry_after`.
 
 `tests/unit/smtp/test_refusals.py` has the sentences that they were made from, with the servers that say them, and those
 that sound alike and mean something else.
@@ -88,6 +89,9 @@ LOGIN_WANTED: Final = _phrase(
 )
 """RFC 4954, 6, and those who say it in their own words."""
 
+LOGIN_LOCKED: Final = _phrase(r"lock|too many|disabled|suspend|blocked|attempts|throttl")
+"""In the refusal of a login: no further mechanism is tried."""
+
 RELAYING_DENIED: Final = _phrase(
     r"relay(?:ing)?\b.{0,30}\b(?:denied|prohibited|not (?:permitted|allowed)|refused|disallowed)"
     r"|not (?:permitted|allowed) to relay"
@@ -130,3 +134,14 @@ ABOUT_THE_CONTENT: Final = _phrase(
 
 ABOUT_THE_SIZE: Final = _phrase(r"5\.3\.4|5\.2\.3|5\.6\.\d+|\bsize\b|too (?:large|big)|smtputf8|utf-?8|8bit")
 """Or about its characters."""
+
+# What it has against how it is spoken to.
+
+TOGETHER: Final = _phrase(
+    r"pipelin|synchroni[sz]|out of (sequence|order)|must wait|not wait|without waiting|unexpected (data|input)"
+    r"|(data|input) (received|sent) (before|ahead|too)|too (early|fast)|talk(ing|ed|s)? (too soon|before|first)",
+)
+"""Commands came together, which it announced to bear."""
+
+ABOUT_THE_COMMAND: Final = _phrase(r"command|recogni[sz]|implement|sequence|order")
+"""And not about what it says."""
