@@ -8,7 +8,7 @@ The way of one mail, from where it comes in:
 3. `compose` makes of a record what a relay is given: reads it, chooses its author, builds it, leaves out the recipients
    who have it. Here are the lines for redirecting, suppressing, routing and signing.
 4. `sending` has the batch go over one connection after the other, as long as there is use in it. It gets one through
-   `connection_limit`, and tells the `breaker` when the relay fails.
+   `connection_limit`, and tells the `breaker` when the relay fails; `broken_session` says what a break means.
 5. `batch` is what the session asks: for the next mails, for leave to send them, and it is told each verdict. It begins
    none beyond its `batch_limits`. `split` sends a mail of many recipients in parts; `late` takes mails elsewhere that
    wait behind a slow one.

@@ -154,6 +154,14 @@ class Batch:
     # What the relay's verdict means.
 
     def _not_taken(self, mail: Outgoing, verdict: Verdict) -> None:
+        """The order is what the outcome rests on. First what makes it no verdict on this mail:
+
+        1. The relay has too many connections: the mail comes again, and not even the pace is learnt of it.
+        2. It has too many of the mail's recipients: it goes on in smaller parts.
+
+        Then the mail is judged, whatever else is meant: what the relay has against the site is told by a mail that is a
+        dead letter by then. Where that is found, the mail is none after all, and nothing shows that the relay works.
+        """
         final = verdict.final
         of_the_mail = final is not None and final.code != 421
         if final is not None and of_the_mail and crowded(verdict.phase, final.code, final.text):

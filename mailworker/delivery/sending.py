@@ -8,10 +8,10 @@ from typing import Final
 from ..errors import SmtpError, SpoolError
 from ..smtp import session
 from ..smtp.connection import Connection
-from ..smtp.refusals import crowded
 from ..smtp.warm import WarmConnection
 from .batch import Batch
 from .breaker import Breaker
+from .broken_session import Rest, what_broke
 from .connection_limit import Places
 
 LATER: Final = 1.0
@@ -75,23 +75,18 @@ class Sending:
 
     def _session_broke(self, error: SmtpError, fresh: bool, answered: bool) -> bool:
         """The connection was lost between greeting and good-bye. True where the rest may go over a new one."""
-        batch = self._batch
-        if crowded(error.phase, error.code, error.text):
-            batch.crowd = None
+        rest, blame = what_broke(error, fresh, answered)
+        if rest is Rest.WAITS_FOR_A_PLACE:
+            self._batch.crowd = None
             self._warm.drop()
-            batch.lose(error.phase, blame=False)
-            # True: the rest waits for a place.
-            return self._places.are_taken(error) or self._relay_failed(error)
-        if error.configuration:
-            batch.lose(error.phase, blame=False)
-            return self._relay_failed(error)
-        if answered:
-            batch.lose(error.phase, blame=error.phase != "MAIL")
-            return True
-        batch.lose(error.phase, blame=fresh or error.phase != "MAIL")
-        if not fresh and error.phase == "MAIL":
-            return True  # a warm connection that had died: costs nobody anything
-        return self._relay_failed(error)
+        self._batch.lose(error.phase, blame)
+        match rest:
+            case Rest.GOES_ON:
+                return True
+            case Rest.WAITS_FOR_A_PLACE:
+                return self._places.are_taken(error) or self._relay_failed(error)
+            case Rest.WAITS_FOR_THE_RELAY:
+                return self._relay_failed(error)
 
     def _relay_failed(self, error: SmtpError) -> bool:
         """No attempt of the mails that wait. Always False: there is no use in going on."""
