@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -45,3 +46,13 @@ def test_every_file_that_a_document_names_is_there() -> None:
         if not any((folder / name).is_file() for folder in folders)
     }
     assert gone == set()
+
+
+def test_the_map_of_a_folder_names_each_of_its_files() -> None:
+    """The text at the top of its `__init__.py`, so that a new file is found by its matter."""
+    lost = set()
+    for room in ("mail", "smtp", "spool", "delivery", "worker", "commands"):
+        folder = ROOT / "mailworker" / room
+        told = re.findall(r"`(\w+)`", ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or "")
+        lost |= {f"{room}/{path.name}" for path in folder.glob("*.py") if path.stem not in {*told, "__init__"}}
+    assert lost == set()
