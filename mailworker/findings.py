@@ -50,13 +50,7 @@ def read_report(queries: Queries) -> dict[str, Any]:
 
 def first_finding(report: Mapping[str, Any]) -> Finding:
     """The first thing that is wrong in a report, or that mail flows."""
-    return (
-        _redis(report)
-        or _workers(report)
-        or _relay(report["relay"], _waiting(report))
-        or _backlog(report)
-        or _good(report)
-    )
+    return _redis(report) or _workers(report) or _relays(report) or _backlog(report) or _good(report)
 
 
 def relay_line(relay: Mapping[str, Any]) -> str:
@@ -105,6 +99,12 @@ def _workers(report: Mapping[str, Any]) -> Finding | None:
         when = f": last heard of {span(min(silent))} ago" if silent else ""
         return Finding(f"No worker is alive{when}; {_START}", PROBLEM)
     return Finding(f"No worker is running; {_START}", PROBLEM)
+
+
+def _relays(report: Mapping[str, Any]) -> Finding | None:
+    """Of the first that has one."""
+    found = (_relay(relay, _waiting(report)) for relay in report["relays"].values())
+    return next((finding for finding in found if finding), None)
 
 
 def _relay(relay: Mapping[str, Any], waiting: int) -> Finding | None:

@@ -13,7 +13,7 @@ from .delivery.batch_limits import BatchLimits
 from .delivery.deliver import Delivery
 from .delivery.slots import Slots
 from .settings import Settings, load
-from .spool import Spool, connect, owner
+from .spool import Constants, Queries, Spool, connect, owner
 
 
 @cache
@@ -33,13 +33,29 @@ def make_spool(configuration: Settings) -> Spool:
     return Spool(
         connect(configuration.redis_url.get_secret_value()),
         configuration.legacy_queues,
-        prefix=configuration.spool_prefix,
-        batch=configuration.batch,
-        in_doubt=configuration.in_doubt,
-        largest=configuration.max_mail_size,
-        relays=[configuration.relay.name],
-        abandoned=log_abandoned,
+        configuration.spool_prefix,
+        Constants(
+            relays=_names_of_relays(configuration),
+            batch=configuration.batch,
+            in_doubt=configuration.in_doubt,
+            largest=configuration.max_mail_size,
+        ),
+        log_abandoned,
     )
+
+
+def make_queries(configuration: Settings) -> Queries:
+    """The same spool, for who only reads."""
+    return Queries(
+        connect(configuration.redis_url.get_secret_value()),
+        configuration.legacy_queues,
+        configuration.spool_prefix,
+        _names_of_relays(configuration),
+    )
+
+
+def _names_of_relays(configuration: Settings) -> tuple[str, ...]:
+    return tuple(relay.name for relay in configuration.relays)
 
 
 @cache
@@ -65,7 +81,7 @@ def slots() -> Slots:
     if made is not None:
         return made
     with _making_slots:  # two threads that begin at once must not number their slots alike
-        return _slots.setdefault(os.getpid(), Slots(worker_name(), settings().relay))
+        return _slots.setdefault(os.getpid(), Slots(worker_name(), settings().relays))
 
 
 def at_work() -> bool:

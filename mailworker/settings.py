@@ -149,7 +149,7 @@ class Settings(BaseModel):
     """The largest entry that is sent, in octets: 25 MiB. A larger one is a dead letter (`too_large`)"""
     max_recipients_size: Octets = _LIMITS.recipients
     """The largest sum of a mail's addresses and names, in octets"""
-    batch: Annotated[int, BeforeValidator(whole(1, 1000, "mails"))] = constants.DEFAULTS.batch
+    batch: Annotated[int, BeforeValidator(whole(1, 1000, "mails"))] = constants.BATCH
     """Mails that one doorbell carries at most"""
     batch_seconds: Waits = 60
     """No mail of a batch is begun after so many seconds; the rest goes back to the queue"""
@@ -202,7 +202,7 @@ class Settings(BaseModel):
         for key, check in (
             ("SMTP_URL", lambda: relay_url.split_url(self.smtp_url.get_secret_value())),
             ("SMTP_TOKEN_COMMAND", lambda: self.tokens),
-            ("SMTP_URL", lambda: self.relay),
+            ("SMTP_URL", lambda: self.relays),
             ("FROM", lambda: self.author),
         ):
             try:
@@ -212,9 +212,9 @@ class Settings(BaseModel):
         return self
 
     @cached_property
-    def relay(self) -> Relay:
-        """Where mail goes, from `smtp_url` and its companions."""
-        return relay_url.read(
+    def relays(self) -> tuple[Relay, ...]:
+        """Where mail goes: the one of `smtp_url` and its companions."""
+        relay = relay_url.read(
             self.smtp_url.get_secret_value(),
             self.tokens,
             ca_file=str(self.smtp_ca_file) if self.smtp_ca_file else None,
@@ -226,6 +226,7 @@ class Settings(BaseModel):
             mails=self.smtp_mails_per_connection,
             deadlines=Deadlines(self.smtp_connect_timeout, self.smtp_reply_timeout, self.smtp_final_timeout),
         )
+        return (relay,)
 
     @cached_property
     def tokens(self) -> Tokens | None:
@@ -239,7 +240,7 @@ class Settings(BaseModel):
 
     def _mailbox(self) -> Mailbox:
         """`MAILWORKER_FROM`, or the login of the relay where that is an address."""
-        text = self.sender or self.relay.user
+        text = self.sender or self.relays[0].user
         if not self.sender.isprintable():
             raise ValueError("holds a line break or another control character")
         if not text:

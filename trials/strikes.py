@@ -239,10 +239,11 @@ def lose_answer(stage: Stage, number: int, chance: random.Random) -> float:
 
 def words(stage: Stage) -> list[tuple[str, bytes]]:
     """What each request can be known by."""
-    from mailworker.spool import Spool  # noqa: PLC0415
+    from mailworker.runtime import make_spool  # noqa: PLC0415
+    from mailworker.settings import Settings  # noqa: PLC0415
     from mailworker.spool.scripts import name_of  # noqa: PLC0415
 
-    scripts = Spool(stage.watch.redis, ["queue:email"]).runner.scripts
+    scripts = make_spool(Settings()).runner.scripts
     found = {name_of(script): text.digest.encode() for script, text in scripts.items()}
     ours = [(name, found[name]) for name in ("take", "settle", "unlock", "claim", "look", "accept", "beat")]
     return [*ours, ("BRPOP", b"BRPOP"), ("LPUSH", b"LPUSH"), ours[1]]

@@ -39,7 +39,7 @@ def main() -> None:
     celery()
 
 
-def _settle(_: Spool, __: str, settle: Sequence[Any], commit: Sequence[str] = (), *___: Any) -> str | None:
+def _settle(_: Spool, __: str, ___: str, settle: Sequence[Any], commit: Sequence[str] = (), *____: Any) -> str | None:
     """A call that only commits is `commit`; one that settles too counts as either, in turn."""
     if commit and settle:
         return "commit" if len(settle) % 2 else "settle"

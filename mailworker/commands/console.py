@@ -117,9 +117,6 @@ def make_spool() -> Spool:
 
 def make_queries() -> Queries:
     """Raises `SettingsError`."""
-    from ..runtime import settings  # noqa: PLC0415
-    from ..spool import Queries, connect  # noqa: PLC0415
+    from .. import runtime  # noqa: PLC0415
 
-    configuration = settings()
-    client = connect(configuration.redis_url.get_secret_value())
-    return Queries(client, configuration.legacy_queues, configuration.spool_prefix, configuration.relay.name)
+    return runtime.make_queries(runtime.settings())

@@ -32,12 +32,18 @@ def status(as_json: bool) -> None:
         raise
     finding = first_finding(report)
     if as_json:
-        click.echo(json.dumps(report | {"verdict": finding.sentence, "code": finding.code}))
+        click.echo(json.dumps(_as_json(report) | {"verdict": finding.sentence, "code": finding.code}))
     else:
         click.echo(one_line(finding.sentence))
         for line in _lines(report):
             click.echo(line)
     sys.exit(finding.code)
+
+
+def _as_json(report: dict[str, Any]) -> dict[str, Any]:
+    """With the one relay under `relay`."""
+    (relay,) = report["relays"].values()
+    return {name: value for name, value in report.items() if name != "relays"} | {"relay": relay}
 
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
@@ -53,7 +59,8 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"{'sent since ever':<24}{totals['sent']:>10}"
     yield f"{'in doubt since ever':<24}{totals['in_doubt']:>10}"
     yield from _workers(report)
-    yield one_line(relay_line(report["relay"]))
+    for relay in report["relays"].values():
+        yield one_line(relay_line(relay))
 
 
 def _workers(report: dict[str, Any]) -> Iterator[str]:

@@ -21,7 +21,7 @@ class Attempt(NamedTuple):
 
     id: str
     relay: str
-    """The relay's name."""
+    """The relay's name; empty where none takes mail."""
     outcome: OutcomeSoFar
     """`Returned` where the relay was not asked, `Further` where some recipients have the mail and it goes on."""
     code: int = 0

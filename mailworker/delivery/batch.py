@@ -114,7 +114,7 @@ class Batch:
     def commit(self, mails: list[Outgoing]) -> list[Outgoing]:
         with self._lock:
             try:
-                allowed = set(self._settling.write([mail.id for mail in mails]))
+                allowed = set(self._settling.write([mail.id for mail in mails]).may_go)
             except SpoolError:
                 # The session goes on to read what is under way; nothing new is begun.
                 self._redis_away = True

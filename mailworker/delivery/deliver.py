@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..mail.author import Author
 from ..mail.email import Limits
 from ..outcome import Failed
+from ..smtp.warm import WarmConnection
 from ..spool import Spool, Taken
 from .attempt import Attempt, Observer, returned
 from .back_off import Policy
@@ -38,16 +39,24 @@ class Delivery:
 
         Raises `SpoolError` when Redis stays away; what was not settled then is due again when its lease ends.
         """
-        taken = self.spool.take(slot.owner, ids, slot.warm.relay.name)
-        breaker = Breaker(self.spool, slot.warm.relay, slot.seldom)
-        places = Places(self.spool, slot.owner, slot.warm, slot.limit)
-        batch = self._batch(slot, taken, breaker)
-        sending = Sending(batch, slot.warm, places, breaker)
+        taken = self.spool.take(slot.owner, ids)
+        if taken.relay:
+            return self._send(slot, taken, ring_bridge)
+        if taken.ring:
+            ring_bridge(taken.ring)
+        return returned(ids, relay="")
+
+    def _send(self, slot: Slot, taken: Taken, ring_bridge: Callable[[str], None]) -> dict[str, Attempt]:
+        line = slot.line(taken.relay)
+        breaker = Breaker(self.spool, line.warm.relay, line.seldom)
+        places = Places(self.spool, slot.owner, line.warm, line.limit)
+        batch = self._batch(slot.owner, taken, line.warm, breaker)
+        sending = Sending(batch, line.warm, places, breaker)
         try:
             if taken.ring:
                 ring_bridge(taken.ring)
             if len(taken.records) > 1:
-                with slot.late.over(look_at(batch, slot.warm.pace, places)):
+                with slot.late.over(look_at(batch, line.warm.pace, places)):
                     sending.run()
             else:
                 sending.run()
@@ -56,21 +65,19 @@ class Delivery:
             places.make_room(batch.end(blame=True))
             raise
         places.make_room(batch.end(blame=False))
-        if taken.closed:
-            return returned(ids, slot.warm.relay.name) | batch.attempts
         return batch.attempts
 
     def refuse(self, slot: Slot, mail_id: str, reason: str, detail: str) -> None:
         """A mail that is in the spool becomes a dead letter before anybody tries to send it. Raises `SpoolError`."""
-        taken = self.spool.take(slot.owner, [mail_id], slot.warm.relay.name)
+        taken = self.spool.take(slot.owner, [mail_id])
         if taken.ring:
             self.spool.release(taken.ring, died=False)  # the lock is somebody else's to take
         if taken.records:
-            settling = Settling(self.spool, slot.owner, slot.warm.relay.name, self.observers)
-            settling.add(Attempt(mail_id, slot.warm.relay.name, Failed(reason, detail)))
+            settling = Settling(self.spool, slot.owner, taken.relay, self.observers)
+            settling.add(Attempt(mail_id, taken.relay, Failed(reason, detail)))
             settling.write(end=True)
 
-    def _batch(self, slot: Slot, taken: Taken, breaker: Breaker) -> Batch:
+    def _batch(self, owner: str, taken: Taken, warm: WarmConnection, breaker: Breaker) -> Batch:
         compose = Compose(self.spool, self.author, self.limits)
-        settling = Settling(self.spool, slot.owner, slot.warm.relay.name, self.observers)
-        return Batch(taken, compose, self.policy, settling, breaker, slot.warm, self.batch_limits)
+        settling = Settling(self.spool, owner, taken.relay, self.observers)
+        return Batch(taken, compose, self.policy, settling, breaker, warm, self.batch_limits)

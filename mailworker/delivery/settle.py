@@ -9,7 +9,7 @@ from typing import Final
 
 from ..errors import SpoolError
 from ..outcome import Returned, Sent
-from ..spool import Spool
+from ..spool import Settled, Spool
 from .attempt import Attempt, Observer, tell
 from .batch_limits import BatchLimits
 
@@ -47,19 +47,18 @@ class Settling:
         if not isinstance(attempt.outcome, _QUIET):
             self._to_be_told_at_once = True
 
-    def write(self, commit: Sequence[str] = (), end: bool = False) -> list[str]:
-        """Marks the mails in `commit` as about to be sent, in the same step, and returns those that still may be; at
-        the `end` of a batch how many connections the relay bears, where that is limited.
+    def write(self, commit: Sequence[str] = (), end: bool = False) -> Settled:
+        """Marks the mails in `commit` as about to be sent, in the same step. `end` is that of the batch.
 
         Raises `SpoolError`: then nothing is known to be written, and all of it is written again.
         """
         outcomes = [(attempt.id, attempt.outcome) for attempt in self._unwritten]
-        answer = self._spool.settle(self._owner, outcomes, commit, end, self._relay)
+        settled = self._spool.settle(self._relay, self._owner, outcomes, commit, end)
         self._untold += self._unwritten
         self._unwritten = []
         if end or self._to_be_told_at_once or len(self._untold) >= TOGETHER:
             self._tell()
-        return answer
+        return settled
 
     def write_all(self, limits: BatchLimits) -> int:
         """The last ones of the batch, however long Redis is away; or, where the worker stops and Redis stays away, they
@@ -69,7 +68,7 @@ class Settling:
         stopped: float | None = None
         while True:
             try:
-                bears = self.write(end=True)
+                settled = self.write(end=True)
             except SpoolError as error:
                 now = time.monotonic()
                 if now >= tell_at:
@@ -83,7 +82,7 @@ class Settling:
                 time.sleep(pause)
                 pause = min(pause * 2, PAUSES[1])
             else:
-                return int(bears[0]) if bears else 0
+                return settled.bears
 
     def _give_up(self) -> None:
         logger.error("the worker stops, and Redis took no outcomes of %d mails", len(self._unwritten))

@@ -1,4 +1,4 @@
-"""Slots: with how many hands a process delivers. Each has a name in the spool and a warm connection of its own, and one
+"""Slots: with how many hands a process delivers. Each has a name in the spool and warm connections of its own, and one
 task at a time.
 
 A prefork child has one slot for its life; a process with threads or greenlets has as many as tasks run at once.
@@ -6,11 +6,11 @@ A prefork child has one slot for its life; a process with threads or greenlets h
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from ..smtp.relay import Relay
 from ..smtp.warm import WarmConnection
@@ -20,24 +20,40 @@ from .connection_limit import Limit
 from .late import LateWatch
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A slot's line to one relay, kept from batch to batch."""
+
+    warm: WarmConnection
+    limit: Limit = field(default_factory=Limit)
+    seldom: Seldom = field(default_factory=Seldom)
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
-    """An owner's name and its warm connection: one task at a time holds it."""
+    """An owner's name and its lines: one task at a time holds it."""
 
     owner: str
     """The name under which its mails are in hand."""
-    warm: WarmConnection
-    limit: Limit = dataclasses.field(default_factory=Limit)
-    seldom: Seldom = dataclasses.field(default_factory=Seldom)
-    late: LateWatch = dataclasses.field(default_factory=LateWatch)
+    relays: Mapping[str, Relay]
+    """By their names."""
+    late: LateWatch = field(default_factory=LateWatch)
+    _lines: dict[str, Line] = field(default_factory=dict)
+
+    def line(self, relay: str) -> Line:
+        """To the relay of this name; made when it is first asked for."""
+        found = self._lines.get(relay)
+        if found is None:
+            found = self._lines[relay] = Line(WarmConnection(self.relays[relay]))
+        return found
 
 
 class Slots:
     """The slots of this process. `worker` is the name under which its pulse is known to the spool."""
 
-    def __init__(self, worker: str, relay: Relay) -> None:
+    def __init__(self, worker: str, relays: Sequence[Relay]) -> None:
         self.worker = worker
-        self.relay = relay
+        self.relays = {relay.name: relay for relay in relays}
         self._numbers = itertools.count()
         self._free: deque[Slot] = deque()
         self._late = LateWatch()
@@ -50,7 +66,7 @@ class Slots:
         try:
             slot = self._free.pop()
         except IndexError:
-            slot = Slot(name_slot(self.worker, next(self._numbers)), WarmConnection(self.relay), late=self._late)
+            slot = Slot(name_slot(self.worker, next(self._numbers)), self.relays, self._late)
         self.taken.add(slot.owner)
         try:
             yield slot

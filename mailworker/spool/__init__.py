@@ -12,22 +12,23 @@ and its place in `due` never disagree.
 """
 
 from .connect import connect
-from .constants import DEFAULT_RELAY
+from .constants import Constants
 from .queries import DeadLetter, Queries, Waiting
-from .records import Abandoned, Accepted, Claim, Look, Place, Record, Refused, Taken, token_of
+from .records import Abandoned, Accepted, Claim, Look, Place, Record, Refused, Settled, Taken, token_of
 from .spool import Spool
 
 __all__ = [
-    "DEFAULT_RELAY",
     "Abandoned",
     "Accepted",
     "Claim",
+    "Constants",
     "DeadLetter",
     "Look",
     "Place",
     "Queries",
     "Record",
     "Refused",
+    "Settled",
     "Spool",
     "Taken",
     "Waiting",

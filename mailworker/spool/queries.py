@@ -9,7 +9,7 @@ from typing import Any, Final
 import redis
 
 from . import format as spool_format
-from .constants import DEFAULT_RELAY, SPOOL_FORMAT
+from .constants import SPOOL_FORMAT
 from .keys import Key, Keys
 from .redis_errors import code, refuses, translated
 
@@ -55,22 +55,21 @@ class Waiting:
 class Queries:
     """Raises `SpoolError` when Redis does not answer."""
 
-    def __init__(self, client: redis.Redis, queues: Sequence[str], prefix: str, relay: str = DEFAULT_RELAY) -> None:
+    def __init__(self, client: redis.Redis, queues: Sequence[str], prefix: str, relays: Sequence[str]) -> None:
         self.client: Any = client  # redis-py's types say bytes or str, whatever the client decodes
         self.queues = list(queues)
         self.keys = Keys(prefix)
-        self.relay = relay
+        self.relays = relays
 
     def status(self) -> dict[str, Any]:
         """The lists' lengths (None where the key is no list), with which code Redis refuses writes, mails by state,
-        totals since ever, the relay, and the pool children of each worker that is alive. `silent` are those not heard
-        of for ten seconds; `heard_seconds` is when, None where nobody can tell; `stands_seconds` is how long no mail
-        moved although some wait."""
+        totals since ever, the relays by their names, and the pool children of each worker that is alive. `silent` are
+        those not heard of for ten seconds; `heard_seconds` is when, None where nobody can tell; `stands_seconds` is how
+        long no mail moved although some wait."""
         try:
             self._check_format(may_be_older=True)
             counts = self._hash(Key.COUNTS)
-            relay = self._hash(Key.RELAY, self.relay)
-            bears = self._limit()
+            relays = {name: (self._hash(Key.RELAY, name), self._limit(name)) for name in self.relays}
             pools = self._hash(Key.POOLS)
             waiting = {queue: self._length(queue) for queue in self.queues}
             refuses = self._refuses()
@@ -83,17 +82,7 @@ class Queries:
             "refuses": refuses,
             "states": {state: int(counts.get(state, 0)) for state in STATES},
             "totals": {total: int(counts.get("total:" + total, 0)) for total in TOTALS},
-            "relay": {
-                "open": "open_until" in relay,
-                "failures": int(relay.get("failures", 0)),
-                "needs_operator": relay.get("configuration") == "1",
-                "slower": relay.get("slower") == "1",
-                "last_error": relay.get("text", ""),
-                "place": relay.get("place", ""),
-                "down_seconds": _age(relay.get("since"), now),
-                "probe_seconds": _until(relay, now),
-                "connections": bears,
-            },
+            "relays": {name: _relay(breaker, bears, now) for name, (breaker, bears) in relays.items()},
             "workers": {name: int(size) for name, size in pools.items() if _alive(ages[name])},
             "silent": {name: age for name, age in ages.items() if not _alive(age)},
             "heard_seconds": ages,
@@ -140,10 +129,10 @@ class Queries:
             raise
         return ""
 
-    def _limit(self) -> int:
+    def _limit(self, relay: str) -> int:
         """Connections that the relay bears; 0 where no limit is known, or this user of Redis may not see it."""
         try:
-            return int(self._hash(Key.LIMIT, self.relay).get("connections", 0))
+            return int(self._hash(Key.LIMIT, relay).get("connections", 0))
         except redis.exceptions.NoPermissionError:
             return 0
 
@@ -244,6 +233,21 @@ class Queries:
             key.decode(): value.decode("utf-8", "replace")
             for key, value in self.client.hgetall(self.keys(key, of)).items()
         }
+
+
+def _relay(breaker: dict[str, str], bears: int, now: float) -> dict[str, Any]:
+    """What there is to see of a relay."""
+    return {
+        "open": "open_until" in breaker,
+        "failures": int(breaker.get("failures", 0)),
+        "needs_operator": breaker.get("configuration") == "1",
+        "slower": breaker.get("slower") == "1",
+        "last_error": breaker.get("text", ""),
+        "place": breaker.get("place", ""),
+        "down_seconds": _age(breaker.get("since"), now),
+        "probe_seconds": _until(breaker, now),
+        "connections": bears,
+    }
 
 
 def _letter(mail_id: str, record: dict[bytes, bytes]) -> DeadLetter:

@@ -66,13 +66,23 @@ class Taken:
     """What a child has in hand once it took a batch, and what it was told on that occasion."""
 
     records: list[Record]
+    relay: str
+    """The name of the one to send them through; empty where none takes mail now, and the mails wait in the queue."""
+    relay_was_down: bool
     ring: str | None
     """The token to ring the bridge with, where this child has to."""
-    relay_was_down: bool
     now: int
     """Redis's clock in ms."""
-    closed: bool
-    """The relay's breaker is open: what was not taken waits in the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a child is told when its outcomes are written."""
+
+    may_go: list[str]
+    """Of those that were to be committed."""
+    bears: int
+    """Connections that the relay bears: told at the end of a batch, and 0 where no limit is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,8 @@ class Retry(NamedTuple):
 class Settle(NamedTuple):
     """Settles what ended and commits what comes next.
 
-    Returns the ids that may go; at the end of a batch, where that is limited, how many connections the relay bears.
+    Returns (the ids that may go, how many connections the relay bears: 0 where that is not limited, or before the end
+    of the batch).
     """
 
     relay: str
@@ -229,12 +230,11 @@ class Settle(NamedTuple):
 class Take(NamedTuple):
     """An owner takes mails in hand.
 
-    Returns (records, 1 if the caller must ring the bridge, 1 if the relay failed of late, now in ms, 1 if the
-    breaker kept the mails in the queue, what was found abandoned); a record is (id, payload, size, at, tries, rcpt,
+    Returns (records, the relay to send them through or '' where none takes mail, 1 if it failed of late, 1 if the
+    caller must ring the bridge, now in ms, what was found abandoned); a record is (id, payload, size, at, tries, rcpt,
     since, origin), the payload empty where it is too large for a mail or for a script.
     """
 
-    relay: str
     owner: str
     token: str
     """To ring the bridge with."""

@@ -16,10 +16,10 @@ from ..errors import SpoolError
 from ..outcome import OutcomeSoFar, Sent
 from . import redis_errors as refusal
 from . import scripts
-from .constants import DEFAULT_RELAY, DEFAULTS, Constants
+from .constants import Constants
 from .keys import Key, Keys
 from .listen import listen
-from .records import Abandoned, Accepted, Claim, Look, Place, Record, Refused, Taken, token_of
+from .records import Abandoned, Accepted, Claim, Look, Place, Record, Refused, Settled, Taken, token_of
 from .runner import Runner
 from .settlement import DETAIL, as_json
 
@@ -40,18 +40,15 @@ class Spool:
     an owner that is gone."""
 
     def __init__(
-        self, client: redis.Redis, queues: Sequence[str], prefix: str = "mailworker:",
-        batch: int = DEFAULTS.batch, in_doubt: str = DEFAULTS.in_doubt, largest: int = DEFAULTS.largest,
-        relays: Sequence[str] = (DEFAULT_RELAY,),
+        self, client: redis.Redis, queues: Sequence[str], prefix: str, constants: Constants,
         abandoned: Callable[[Abandoned], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.client = client
         self.queues = list(queues)
         self.prefix = prefix
-        self.batch = batch
+        self.batch = constants.batch
         self.keys = Keys(prefix)
         self._abandoned = abandoned
-        constants = Constants(batch=batch, in_doubt=in_doubt, largest=largest, relays=tuple(relays))
         self.runner = Runner(client, self.queues, self.keys, constants)
         self._run = self.runner.run
 
@@ -100,11 +97,11 @@ class Spool:
 
     # A pool child's work.
 
-    def take(self, owner: str, ids: Sequence[str], relay: str = DEFAULT_RELAY) -> Taken:
+    def take(self, owner: str, ids: Sequence[str]) -> Taken:
         token = token_of(owner)
-        records, ring, down, now, closed, abandoned = self._run(scripts.Take(relay, owner, token, ids))
+        records, relay, down, ring, now, abandoned = self._run(scripts.Take(owner, token, ids))
         self._tell(abandoned)
-        return Taken([_record(item) for item in records], token if ring else None, bool(down), now, bool(closed))
+        return Taken([_record(item) for item in records], relay.decode(), bool(down), token if ring else None, now)
 
     def payloads(self, ids: Sequence[str]) -> dict[str, bytes]:
         """The large payloads, which `take` leaves out, with one round trip. Without those of mails that are gone."""
@@ -112,14 +109,14 @@ class Spool:
         return {mail_id: payload for mail_id, payload in zip(ids, found, strict=True) if payload}
 
     def settle(
-        self, owner: str, outcomes: Sequence[tuple[str, OutcomeSoFar]], commit: Sequence[str] = (), end: bool = False,
-        relay: str = DEFAULT_RELAY,
-    ) -> list[str]:  # fmt: skip
-        """Writes outcomes, and marks the mails in `commit` as about to be sent. Returns those that may go; at the `end`
-        of a batch, where that is limited, how many connections the relay bears."""
+        self, relay: str, owner: str, outcomes: Sequence[tuple[str, OutcomeSoFar]], commit: Sequence[str] = (),
+        end: bool = False,
+    ) -> Settled:  # fmt: skip
+        """Writes outcomes, and marks the mails in `commit` as about to be sent. `end` is that of a batch."""
         sent = [mail_id for mail_id, outcome in outcomes if isinstance(outcome, Sent)]
         others = [as_json(mail_id, outcome) for mail_id, outcome in outcomes if not isinstance(outcome, Sent)]
-        return _texts(self._run(scripts.Settle(relay, owner, sent, commit, others, end_of_batch=end)))
+        may_go, bears = self._run(scripts.Settle(relay, owner, sent, commit, others, end_of_batch=end))
+        return Settled(_texts(may_go), bears)
 
     def part_of(self, mail_id: str) -> str:
         """The id of the dead letter that was split off this mail last. For the log: never raises."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from collections.abc import Iterator
 from importlib.metadata import version
 
 from ..settings import Settings
@@ -25,35 +26,42 @@ def introduce(settings: Settings, hands: str) -> None:
 
 def introduction(settings: Settings, hands: str) -> str:
     """One line, without a password."""
-    relay = settings.relay
-    login = f" with the login of {relay.user}" if relay.user else ""
     sender = settings.author.mailbox
     who = f"{sender.name.decode('utf-8')} <{sender.address}>" if sender.name else sender.address
     return (
         f"mailworker {version('mailworker')} drains {', '.join(settings.legacy_queues)} and new code's mail "
         f"from {masked(settings.redis_url.get_secret_value())} (keys {settings.spool_prefix}*) through "
-        f"{relay.security.value}://{relay.place}{login} as {who}, with {hands}"
+        f"{' and '.join(map(_shown, settings.relays))} as {who}, with {hands}"
     )
+
+
+def _shown(relay: Relay) -> str:
+    login = f" with the login of {relay.user}" if relay.user else ""
+    return f"{relay.security.value}://{relay.place}{login}"
 
 
 def warnings(settings: Settings) -> list[str]:
     """What an operator most likely forgot, each with the setting that mends it."""
     found = []
-    relay = settings.relay
     if "smtp_url" not in settings.model_fields_set:
-        found.append(f"MAILWORKER_SMTP_URL is not set: mail goes to {relay.place}")
-    if unusual(relay):
-        found.append(f"MAILWORKER_SMTP_URL: {unusual(relay)}")
+        found.append(f"MAILWORKER_SMTP_URL is not set: mail goes to {settings.relays[0].place}")
+    for relay in settings.relays:
+        found += _of_relay(relay)
     if not settings.has_sender:
         found.append(
             f"nobody said who sends, and {settings.author.mailbox.address} is refused by most: set MAILWORKER_FROM"
         )
+    return found
+
+
+def _of_relay(relay: Relay) -> Iterator[str]:
+    if hint := unusual(relay):
+        yield f"MAILWORKER_SMTP_URL: {hint}"
     if relay.user and relay.security is Security.CLEAR and not _is_loopback(relay):
-        found.append(
+        yield (
             f"MAILWORKER_SMTP_URL: smtp:// shows the password to everybody on the way to {relay.place}: "
             "write smtp+starttls:// or smtps://"
         )
-    return found
 
 
 def masked(url: str) -> str:

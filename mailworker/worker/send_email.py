@@ -109,7 +109,7 @@ def _read(args: Any, kwargs: Any, task_id: Any = None, countdown: Any = None, et
 
 def _send(call: Call) -> str:
     settings = runtime.settings()
-    return send_now(call.email, settings.author, settings.relay)
+    return send_now(call.email, settings.author, settings.relays[0])
 
 
 def _refusing(method: str) -> Callable[..., NoReturn]:

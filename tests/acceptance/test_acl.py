@@ -17,8 +17,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from mailworker.errors import WrongFormat
-from mailworker.spool import Spool, connect
+from mailworker.spool import connect
 from tests.conftest import BIN, Inbox, RedisServer, Workers, free_port, settings_for, until
+from tests.spools import spool_of
 
 ROOT = Path(__file__).resolve().parents[2]
 ACL = (ROOT / "deploy" / "redis-users.acl").read_text()
@@ -192,10 +193,10 @@ def test_an_application_waits_for_the_worker_that_migrates_an_older_spool(guarde
     operator = guarded.client()
     operator.hset("mailworker:counts", "total:sent", 1)
     operator.hset("mailworker:heard", "old:1:2:abc", 1)
-    spool = Spool(connect(guarded.url_of("application")), ["queue:email"])
+    spool = spool_of(connect(guarded.url_of("application")), ["queue:email"])
     with pytest.raises(WrongFormat, match="the next start of a worker migrates it"):
         spool.accept("m", b"{}")
-    Spool(connect(guarded.url_of("worker")), ["queue:email"]).beat("new:1:3:abc", 1, [])
+    spool_of(connect(guarded.url_of("worker")), ["queue:email"]).beat("new:1:3:abc", 1, [])
     assert spool.accept("m", b"{}").new
 
 

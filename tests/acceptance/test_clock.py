@@ -11,8 +11,8 @@ import pytest
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.entry import to_php
-from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, need, settings_for, until
+from tests.spools import queries_of
 
 QUEUE = "queue:email"
 
@@ -88,7 +88,7 @@ def test_mail_goes_on_and_a_retry_comes_at_its_time(
         push(server, "before")
         until(lambda: inbox.subjects() == ["before"], what="the mail before the jump")
         server.client().lpush(QUEUE, to_php(Email((Mailbox("later@example.com"),), b"deferred", b"body")))
-        queries = Queries(server.client(), [QUEUE], "mailworker:")
+        queries = queries_of(server.client(), [QUEUE])
         until(lambda: queries.status()["states"]["deferred"] == 1, what="the deferral")
         was = seconds_at(server)
         (redis_clock if whose == "redis" else worker_clock).set(jump)

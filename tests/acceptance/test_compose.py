@@ -87,7 +87,7 @@ def test_every_setting_in_it_is_one_that_mailworker_knows() -> None:
 @pytest.mark.parametrize("service", OURS)
 def test_its_settings_are_valid(service: str, tmp_path: Path) -> None:
     variables = environment(service, REDIS_PASSWORD="abc123", FLOWER_BASIC_AUTH="user:password")
-    code = "from mailworker.runtime import settings; s = settings(); print(s.relay.host, s.broker.url)"
+    code = "from mailworker.runtime import settings; s = settings(); print(s.relays[0].host, s.broker.url)"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=plain() | variables, capture_output=True, text=True, check=False
     )
@@ -270,7 +270,7 @@ def test_the_systemd_unit_is_one_that_systemd_understands(tmp_path: Path) -> Non
 def test_the_example_of_an_environment_file_is_valid(tmp_path: Path) -> None:
     example = (ROOT / "deploy" / "mailworker.env.example").read_text()
     (tmp_path / ".env").write_text(example)
-    code = "from mailworker.runtime import settings; s = settings(); print(s.author.mailbox.address, s.relay.user)"
+    code = "from mailworker.runtime import settings; s = settings(); print(s.author.mailbox.address, s.relays[0].user)"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=plain(), capture_output=True, text=True, check=False
     )

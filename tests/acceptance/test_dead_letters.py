@@ -17,6 +17,7 @@ from mailworker.mail.entry import to_php
 from mailworker.outcome import Failed
 from mailworker.spool import Spool, connect
 from tests.conftest import BIN, Inbox, RedisServer, Workers, until
+from tests.spools import spool_of
 
 QUEUE = "queue:email"
 
@@ -27,7 +28,7 @@ def entry(to: str) -> bytes:
 
 @pytest.fixture
 def spool(redis_server: RedisServer) -> Spool:
-    return Spool(connect(redis_server.url), [QUEUE])
+    return spool_of(connect(redis_server.url), [QUEUE])
 
 
 def bury(spool: Spool, reason: str, *payloads: bytes) -> list[str]:
@@ -37,7 +38,9 @@ def bury(spool: Spool, reason: str, *payloads: bytes) -> list[str]:
     ids = claim.together
     spool.unlock("w/1.0")
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [(mail_id, Failed(reason, "550 no\x1b[31m such user")) for mail_id in ids], end=True)
+    spool.settle(
+        "default", "w/1.0", [(mail_id, Failed(reason, "550 no\x1b[31m such user")) for mail_id in ids], end=True
+    )
     spool.release("w/1.0", died=False)
     return ids
 

@@ -15,10 +15,11 @@ from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.entry import to_php
-from mailworker.spool import Queries, Spool, connect
+from mailworker.spool import Spool, connect
 from mailworker.worker.privacy import FailedTasks
 from tests.batches import OWNER, batch_of
 from tests.conftest import Inbox, RedisServer, Workers, until
+from tests.spools import queries_of, spool_of
 
 QUEUE = "queue:email"
 SECRET = "private@example.com"
@@ -34,7 +35,7 @@ def entry(*to: str) -> bytes:
 
 
 def letters(server: RedisServer, count: int) -> dict[str, str]:
-    queries = Queries(server.client(), [QUEUE], "mailworker:")
+    queries = queries_of(server.client(), [QUEUE])
     found = until(lambda: len(found := list(queries.dead_letters())) == count and found, what=f"{count} dead letters")
     return {letter.id: letter.reason for letter in found}
 
@@ -64,7 +65,7 @@ def test_each_dead_letter_is_a_warning_with_its_id_and_each_mails_id_is_in_the_l
 
 
 def settled(server: RedisServer) -> int:
-    totals: dict[str, int] = Queries(server.client(), [QUEUE], "mailworker:").status()["totals"]
+    totals: dict[str, int] = queries_of(server.client(), [QUEUE]).status()["totals"]
     return totals["sent"] + totals["failed"]
 
 
@@ -101,7 +102,7 @@ def test_a_mail_by_name_that_can_never_be_one_is_told(workers: Workers, redis_se
 
 @pytest.fixture
 def spool(redis_server: RedisServer) -> Spool:
-    return Spool(connect(redis_server.url), [QUEUE], abandoned=log_abandoned)
+    return spool_of(connect(redis_server.url), [QUEUE], abandoned=log_abandoned)
 
 
 def test_whoever_releases_a_poisonous_mail_tells_of_it(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
@@ -119,10 +120,10 @@ def test_whoever_releases_a_poisonous_mail_tells_of_it(spool: Spool, caplog: pyt
 def test_a_mail_that_a_dead_worker_left_in_doubt_is_told(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture, policy: str, line: str, finder: str
 ) -> None:
-    spool = Spool(connect(redis_server.url), [QUEUE], in_doubt=policy, abandoned=log_abandoned)
+    spool = spool_of(connect(redis_server.url), [QUEUE], in_doubt=policy, abandoned=log_abandoned)
     spool.accept("m1", b"{}")
     spool.take("w/1.0", ["m1"])
-    spool.settle("w/1.0", [], ["m1"])
+    spool.settle("default", "w/1.0", [], ["m1"])
     if finder == "release":
         spool.release("w/1.0", died=True)
     else:

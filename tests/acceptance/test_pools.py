@@ -7,8 +7,8 @@ import pytest
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.entry import to_php
-from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, until
+from tests.spools import queries_of
 
 QUEUE = "queue:email"
 
@@ -26,7 +26,7 @@ def test_every_mail_arrives_once_and_a_stop_leaves_nothing_in_hand(
     worker.terminate()
     worker.wait(20)
     assert sorted(inbox.subjects()) == sorted([*subjects, "new"])
-    queries = Queries(redis_server.client(), [QUEUE], "mailworker:")
+    queries = queries_of(redis_server.client(), [QUEUE])
     assert not any(queries.status()["states"].values())
     assert queries.beats() == {}
 

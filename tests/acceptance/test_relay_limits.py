@@ -31,6 +31,6 @@ def test_a_postfix_that_limits_connections_gets_all_mail_soon(
     status = queries(redis_server).status()
     assert status["totals"]["sent"] == 500
     assert status["totals"]["failed"] == status["totals"]["deferred"] == 0
-    assert status["relay"]["connections"] == most
-    assert not status["relay"]["open"]
+    assert status["relays"]["default"]["connections"] == most
+    assert not status["relays"]["default"]["open"]
     assert took < 20  # it was a minute for 58 of them

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from mailworker.outcome import Deferred
-from mailworker.spool import Queries, Spool, connect
+from mailworker.spool import Spool, connect
 from tests.conftest import Inbox, RedisServer, Workers, free_port, settings_for, until
+from tests.spools import queries_of, spool_of
 
 QUEUE = "queue:email"
 LOGIN_REFUSED = "AUTH: 535 5.7.8 no"
@@ -20,7 +21,7 @@ LOGIN_REFUSED = "AUTH: 535 5.7.8 no"
 
 @pytest.fixture
 def spool(redis_server: RedisServer) -> Spool:
-    return Spool(connect(redis_server.url), [QUEUE])
+    return spool_of(connect(redis_server.url), [QUEUE])
 
 
 def code(workers: Workers, *words: str) -> int:
@@ -167,7 +168,9 @@ def defer(spool: Spool, count: int, delay: float = 3600) -> list[str]:
     for mail_id in ids:
         spool.accept(mail_id, b"{}")
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [(mail_id, Deferred(delay, 450, "RCPT", "450 later")) for mail_id in ids], end=True)
+    spool.settle(
+        "default", "w/1.0", [(mail_id, Deferred(delay, 450, "RCPT", "450 later")) for mail_id in ids], end=True
+    )
     return ids
 
 
@@ -217,8 +220,8 @@ def test_mail_goes_soon_after_a_restart_with_the_right_relay(
     for _ in range(6):
         spool.client.hset("mailworker:relay:default", "open_until", 0)
         spool.relay_failed("default", LOGIN_REFUSED, True)
-    queries = Queries(redis_server.client(), [QUEUE], "mailworker:")
-    assert queries.status()["relay"]["probe_seconds"] > 200
+    queries = queries_of(redis_server.client(), [QUEUE])
+    assert queries.status()["relays"]["default"]["probe_seconds"] > 200
     workers.environment |= settings_for(redis_server.url, inbox.url)
     workers.python("from mailworker import send_email\nsend_email.delay(to='a@example.com', subject='s', body='b')")
     workers.start()
@@ -299,7 +302,7 @@ def test_a_user_of_redis_with_the_rights_of_before_sees_all_but_the_times(
 
 
 def status_of(server: RedisServer) -> dict[str, Any]:
-    return Queries(server.client(), [QUEUE], "mailworker:").status()
+    return queries_of(server.client(), [QUEUE]).status()
 
 
 @pytest.mark.parametrize(
@@ -314,7 +317,7 @@ def test_a_redis_that_takes_no_writes_is_named(
     own_redis: RedisServer, workers: Workers, option: tuple[str, str], words: str
 ) -> None:
     workers.environment["MAILWORKER_REDIS_URL"] = own_redis.url
-    Spool(connect(own_redis.url), [QUEUE]).beat("w:1:2:abc", 5, ())
+    spool_of(connect(own_redis.url), [QUEUE]).beat("w:1:2:abc", 5, ())
     client = own_redis.client()
     client.replicaof(*option[1].split()) if option[0] == "replicaof" else client.config_set(*option)
     result = workers.run("mailworker", "status")
@@ -327,7 +330,7 @@ def test_a_failed_save_is_a_problem_where_redis_makes_it_one(
     own_redis: RedisServer, workers: Workers, stops: str, words: str
 ) -> None:
     workers.environment["MAILWORKER_REDIS_URL"] = own_redis.url
-    Spool(connect(own_redis.url), [QUEUE]).beat("w:1:2:abc", 5, ())
+    spool_of(connect(own_redis.url), [QUEUE]).beat("w:1:2:abc", 5, ())
     client = own_redis.client()
     client.config_set("save", "3600 1")
     client.config_set("stop-writes-on-bgsave-error", stops)

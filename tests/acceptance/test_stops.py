@@ -15,8 +15,8 @@ import pytest
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.entry import to_php
-from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, until
+from tests.spools import queries_of
 
 QUEUE = "queue:email"
 CHILDREN = 3
@@ -30,7 +30,7 @@ def push(server: RedisServer, count: int) -> list[str]:
 
 
 def report(server: RedisServer) -> dict[str, dict[str, int]]:
-    return Queries(server.client(), [QUEUE], "mailworker:").status()
+    return queries_of(server.client(), [QUEUE]).status()
 
 
 def children(worker: subprocess.Popen[bytes]) -> list[int]:
@@ -113,7 +113,7 @@ def test_no_stop_puts_a_mail_in_doubt_whose_child_waits_for_its_answer(
     assert report(redis_server)["totals"]["in_doubt"] == 0
     other.terminate()
     other.wait(20)
-    assert Queries(redis_server.client(), [QUEUE], "mailworker:").beats() == {}
+    assert queries_of(redis_server.client(), [QUEUE]).beats() == {}
 
 
 @pytest.mark.parametrize("command", ["pool_shrink(1)", "pool_restart()", "autoscale(1, 1)"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, until
+from tests.spools import queries_of
 
 # Another program, which knows the task's name and its queue and has nothing of ours.
 ANOTHER = """
@@ -21,7 +22,7 @@ def send(name, **options):
 
 
 def of(server: RedisServer) -> Queries:
-    return Queries(server.client(), ["queue:email"], "mailworker:")
+    return queries_of(server.client(), ["queue:email"])
 
 
 def test_map_starmap_and_chunks_by_name_give_each_mail_a_record_and_show_none(

@@ -18,6 +18,7 @@ from mailworker.mail.email import Email
 from mailworker.mail.entry import to_php
 from mailworker.spool import Queries
 from tests.conftest import Inbox, RedisServer, Workers, free_port, need, settings_for, until
+from tests.spools import queries_of
 
 QUEUE = "queue:email"
 
@@ -31,7 +32,7 @@ def push(server: RedisServer, *subjects: str) -> None:
 
 
 def queries(server: RedisServer) -> Queries:
-    return Queries(server.client(), [QUEUE], "mailworker:")
+    return queries_of(server.client(), [QUEUE])
 
 
 def empty(server: RedisServer) -> bool:
@@ -84,7 +85,7 @@ for to in ["no address", [], {"a@b.c, d@e.f": None}, "a@b.c\\r\\nBcc: x@y.z"]:
 
 
 def views_of(workers: Workers) -> Queries:
-    return Queries(redis.Redis.from_url(workers.environment["MAILWORKER_REDIS_URL"]), [QUEUE], "mailworker:")
+    return queries_of(redis.Redis.from_url(workers.environment["MAILWORKER_REDIS_URL"]), [QUEUE])
 
 
 def test_called_directly_it_sends_there_and_then(workers: Workers, inbox: Inbox) -> None:
@@ -260,7 +261,7 @@ def test_mail_waits_while_the_relay_is_away_and_no_attempt_is_counted(
     port = free_port()
     workers.start(MAILWORKER_SMTP_URL=f"smtp://127.0.0.1:{port}")
     push(redis_server, *[f"mail {number}" for number in range(20)])
-    until(lambda: queries(redis_server).status()["relay"]["open"], what="the breaker")
+    until(lambda: queries(redis_server).status()["relays"]["default"]["open"], what="the breaker")
     report = json.loads(workers.run("mailworker", "status", "--json").stdout)
     assert report["relay"]["open"]
     assert report["states"]["failed"] == report["states"]["deferred"] == 0

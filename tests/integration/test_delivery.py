@@ -23,9 +23,9 @@ from mailworker.mail.entry import to_php
 from mailworker.outcome import Outcome, Returned, Sent
 from mailworker.smtp import pace
 from mailworker.smtp.relay import Deadlines
-from mailworker.smtp.warm import WarmConnection
-from mailworker.spool import Queries, Spool, connect
+from mailworker.spool import Spool, connect
 from tests.conftest import RedisServer
+from tests.spools import queries_of, spool_of
 
 from .smtp_client import relay_of, until
 from .smtp_server import Session, SmtpServer, answer, at, close, each, hang, where, without
@@ -40,14 +40,14 @@ class Site:
     def __init__(self, server: RedisServer, relay: SmtpServer, children: int = 1, **values: Any) -> None:
         self.server = server
         self.spool = self._spool()
-        self.queries = Queries(self.spool.client, [QUEUE], "mailworker:")
+        self.queries = queries_of(self.spool.client, [QUEUE])
         self.children = children
-        self.slots = [Slot(f"w/{number}", WarmConnection(relay_of(relay, **values))) for number in range(children)]
+        self.slots = [Slot(f"w/{number}", {"default": relay_of(relay, **values)}) for number in range(children)]
         self.spool.beat("w", children, [])
         self.outcomes: dict[str, Outcome] = {}
 
     def _spool(self) -> Spool:
-        return Spool(connect(self.server.url), [QUEUE], batch=200)
+        return spool_of(connect(self.server.url), [QUEUE], batch=200)
 
     def push(self, *mails: tuple[str, ...]) -> None:
         """Each a subject and its recipients."""
@@ -103,7 +103,7 @@ class Site:
 
     def close(self) -> None:
         for one in self.slots:
-            one.warm.drop()
+            one.line("default").warm.drop()
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def test_a_relay_that_bears_fewer_connections_than_children_gets_all_mail_soon(
         status = ours.queries.status()
         assert len(relay.mails) == 300
         assert len(set(subjects(relay))) == 300
-        assert not status["relay"]["open"]
+        assert not status["relays"]["default"]["open"]
         assert status["states"]["failed"] == status["totals"]["deferred"] == 0
         assert relay.connections < 100
         assert took < 10
@@ -173,7 +173,7 @@ def test_a_limit_is_a_limit_also_after_the_breaker_was_open(redis_server: RedisS
         ours.push(("probe",), ("further",))
         ours.deliver(ours.claim(), child=0)  # over its warm connection
         ours.deliver(ours.claim(), child=2)
-        found = ours.queries.status()["relay"]
+        found = ours.queries.status()["relays"]["default"]
         assert (found["connections"], found["failures"]) == (2, 0)
 
 
@@ -184,7 +184,7 @@ def test_a_relay_that_refuses_everybody_is_out_of_order_as_before(redis_server: 
             ours.claim()
             ids = [name.decode() for name in ours.spool.client.zrange("mailworker:due", 0, -1)]
             assert {type(one) for one in ours.deliver(ids).values()} == {Returned}
-        assert ours.queries.status()["relay"]["open"]
+        assert ours.queries.status()["relays"]["default"]["open"]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_one_connection_more_is_tried_after_a_while(redis_server: RedisServer) -
 
 
 def test_the_place_of_a_dead_owner_is_free(redis_server: RedisServer) -> None:
-    spool = Spool(connect(redis_server.url), [QUEUE])
+    spool = spool_of(connect(redis_server.url), [QUEUE])
     spool.beat("w", 5, [])
     spool.client.hset("mailworker:owners", mapping={f"w/{number}": 1 for number in range(3)})
     spool.connected("default", "w/0")
@@ -241,7 +241,7 @@ def test_a_bug_in_a_batch_keeps_nobody_s_place(redis_server: RedisServer, monkey
 
 
 def test_failures_between_which_mail_went_through_open_no_breaker(redis_server: RedisServer) -> None:
-    spool = Spool(connect(redis_server.url), [QUEUE])
+    spool = spool_of(connect(redis_server.url), [QUEUE])
     for number in range(9):
         assert not spool.relay_failed("default", "connect: refused", configuration=False)[0]
         spool.client.hincrby("mailworker:counts", "sent:default", number % 2)
@@ -273,9 +273,9 @@ def test_a_relay_that_has_had_enough_for_a_while_is_given_it_and_the_rest_is_not
         ours.push(*[(f"m{number}",) for number in range(40)])
         ours.deliver(ours.claim())
         status = ours.queries.status()
-        assert status["relay"]["open"]
-        assert status["relay"]["slower"]
-        assert status["relay"]["probe_seconds"] < 2
+        assert status["relays"]["default"]["open"]
+        assert status["relays"]["default"]["slower"]
+        assert status["relays"]["default"]["probe_seconds"] < 2
         assert status["states"]["failed"] == 0
         assert status["states"]["queued"] >= 25  # some verdicts are held until the relay is in step
         assert [record.levelname for record in caplog.records if "takes no more for now" in record.message] == [
@@ -283,7 +283,7 @@ def test_a_relay_that_has_had_enough_for_a_while_is_given_it_and_the_rest_is_not
         ]
         relay.script = {}
         until(lambda: (ids := ours.claim()) and ours.deliver(ids))  # the probe, after a second
-        assert not ours.queries.status()["relay"]["open"]
+        assert not ours.queries.status()["relays"]["default"]["open"]
         ours.deliver(ours.claim())
         assert len(relay.mails) >= 25
 
@@ -316,8 +316,8 @@ def test_what_the_relay_refuses_of_everybody_becomes_nobodys_dead_letter(
         status = ours.queries.status()
         assert status["states"]["failed"] == status["totals"]["failed"] == 0
         assert status["states"]["queued"] == 40
-        assert status["relay"]["open"]
-        assert status["relay"]["needs_operator"]
+        assert status["relays"]["default"]["open"]
+        assert status["relays"]["default"]["needs_operator"]
         [told] = [record for record in caplog.records if record.levelname == "CRITICAL"]
         assert "MAILWORKER_" in told.getMessage()
         assert "@" not in told.getMessage()
@@ -329,7 +329,7 @@ def test_what_the_relay_refuses_of_everybody_becomes_nobodys_dead_letter(
         relay.script = {}
         ours.spool.hasten()
         ours.deliver(ours.claim())
-        assert not ours.queries.status()["relay"]["open"]
+        assert not ours.queries.status()["relays"]["default"]["open"]
         ours.run(10)
         assert len(relay.mails) == 40
 
@@ -344,8 +344,8 @@ def test_a_login_that_is_wanted_in_words_alone_is_the_configuration_at_once(
         ours.push(("a",), ("b",))
         ours.deliver(ours.claim())
         status = ours.queries.status()
-        assert status["relay"]["needs_operator"]
-        assert status["relay"]["last_error"].startswith("MAIL: ")
+        assert status["relays"]["default"]["needs_operator"]
+        assert status["relays"]["default"]["last_error"].startswith("MAIL: ")
         assert (status["states"]["queued"], status["totals"]["deferred"]) == (2, 0)
 
 
@@ -365,7 +365,7 @@ def test_a_list_of_bad_recipients_or_one_bad_text_is_not_the_configuration(
         ours.deliver(ours.claim())
         status = ours.queries.status()
         assert status["states"]["failed"] == 20
-        assert not status["relay"]["open"]
+        assert not status["relays"]["default"]["open"]
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_few_mails_that_are_refused_each_for_itself_do_not_keep_the_others_wai
         bad = [(f"bad{number}", f"bad{number}@example.com") for number in range(5)]
         ours.push(*bad)
         ours.deliver(ours.claim())
-        assert ours.queries.status()["relay"]["needs_operator"]
+        assert ours.queries.status()["relays"]["default"]["needs_operator"]
         assert ours.queries.status()["states"]["failed"] == 0
         ours.push(*[(f"m{number}",) for number in range(8)])
         for _ in range(probes):  # of two one is of those that wait behind them
@@ -390,7 +390,7 @@ def test_a_few_mails_that_are_refused_each_for_itself_do_not_keep_the_others_wai
                 ours.deliver(ids)
         assert len(relay.mails) == 8
         assert ours.queries.status()["states"]["failed"] == len(bad)
-        assert not ours.queries.status()["relay"]["open"]
+        assert not ours.queries.status()["relays"]["default"]["open"]
 
 
 def test_refusals_between_which_mail_is_taken_are_the_mails(redis_server: RedisServer) -> None:
@@ -400,7 +400,7 @@ def test_refusals_between_which_mail_is_taken_are_the_mails(redis_server: RedisS
             ours.push((f"m{number}", "bad@example.com" if number % 2 else "a@example.com"))
             ours.deliver(ours.claim())
         assert ours.queries.status()["states"]["failed"] == 4
-        assert not ours.queries.status()["relay"]["open"]
+        assert not ours.queries.status()["relays"]["default"]["open"]
 
 
 # Many recipients.

@@ -15,6 +15,7 @@ from mailworker.spool import Queries, Spool, connect
 from mailworker.spool.constants import SPOOL_FORMAT
 from mailworker.worker.pulse import Pulse
 from tests.conftest import RedisServer
+from tests.spools import queries_of, spool_of
 
 QUEUE = "queue:email"
 NEWER = SPOOL_FORMAT + 1
@@ -29,12 +30,12 @@ def client(redis_server: RedisServer) -> redis.Redis:
 
 @pytest.fixture
 def spool(client: redis.Redis) -> Spool:
-    return Spool(client, [QUEUE])
+    return spool_of(client, [QUEUE])
 
 
 @pytest.fixture
 def queries(client: redis.Redis) -> Queries:
-    return Queries(client, [QUEUE], "mailworker:")
+    return queries_of(client, [QUEUE])
 
 
 def now(client: redis.Redis) -> int:
@@ -90,7 +91,7 @@ def test_an_older_spool_is_migrated_with_all_that_is_in_it(
     assert status["states"] == {"queued": 2, "leased": 0, "committing": 0, "deferred": 1, "failed": 1, "held": 1}
     assert status["totals"]["sent"] == 7
     assert client.hget("mailworker:counts", "sent:default") == b"7"
-    relay = status["relay"]
+    relay = status["relays"]["default"]
     assert (relay["open"], relay["needs_operator"], relay["connections"]) == (True, True, 3)
     assert (relay["last_error"], relay["place"]) == ("535 no", "mail:25")
     assert [(letter.id[-1], letter.source, letter.raw) for letter in queries.dead_letters()] == [
@@ -117,7 +118,7 @@ def test_the_mails_of_an_older_spool_are_sent_afterwards(spool: Spool, client: r
     taken = spool.take("w:1/2.1.0", claimed).records
     assert sorted(record.id[-1] for record in taken) == ["1", "2", "3"]
     assert [record.tries for record in taken if record.size == 9000] == [4]
-    spool.settle("w:1/2.1.0", [(record.id, Sent()) for record in taken], end=True)
+    spool.settle("default", "w:1/2.1.0", [(record.id, Sent()) for record in taken], end=True)
     assert spool.retry([f"{4:012}"]) == 1
     assert not client.exists(f"mailworker:payload:{3:012}")
     assert not client.hexists(f"mailworker:mail:{4:012}", "alone")
@@ -179,7 +180,7 @@ def test_what_was_taken_before_is_settled_in_a_newer_spool_too(spool: Spool, cli
     spool.take("w:1/1.1.0", ["m"])
     client.set("mailworker:format", NEWER)
     spool.runner._lost = {b"an answer": None}
-    spool.settle("w:1/1.1.0", [("m", Sent())])
+    spool.settle("default", "w:1/1.1.0", [("m", Sent())])
     assert not client.exists("mailworker:mail:m")
     assert not spool.runner._lost
 

@@ -16,6 +16,7 @@ from mailworker.delivery.giveback import release_the_gone
 from mailworker.spool import Queries, Spool, machine, owner
 from mailworker.worker import pulse as pulses
 from tests.conftest import RedisServer, settings_for, until
+from tests.spools import queries_of, spool_of
 
 HERE = machine.space()
 
@@ -26,12 +27,12 @@ def name(process: int, space: str = HERE, started: str = "") -> str:
 
 @pytest.fixture
 def spool(redis_server: RedisServer) -> Spool:
-    return Spool(redis_server.client(), ["queue:email"])
+    return spool_of(redis_server.client(), ["queue:email"])
 
 
 @pytest.fixture
 def views(redis_server: RedisServer) -> Queries:
-    return Queries(redis_server.client(), ["queue:email"], "mailworker:")
+    return queries_of(redis_server.client(), ["queue:email"])
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from mailworker.spool import Spool, connect
 from tests.batches import OWNER
 from tests.batches import batch_of as made_of
 from tests.conftest import RedisServer
+from tests.spools import spool_of
 
 
 @pytest.fixture
 def spool(redis_server: RedisServer) -> Spool:
-    return Spool(connect(redis_server.url), ["queue:email"])
+    return spool_of(connect(redis_server.url), ["queue:email"])
 
 
 def batch_of(spool: Spool, *sizes: int) -> tuple[Batch, list[list[str]]]:

@@ -20,6 +20,7 @@ from mailworker.errors import SpoolError
 from mailworker.outcome import Deferred, Failed, Sent
 from mailworker.spool import Spool, connect, scripts, token_of
 from tests.conftest import RedisServer
+from tests.spools import spool_of
 
 QUEUE = "queue:email"
 A, B = "w:1/1.1.0", "w:1/2.1.0"
@@ -89,7 +90,7 @@ def holder(redis_server: RedisServer) -> Iterator[Holder]:
 @pytest.fixture
 def near(client: redis.Redis) -> Spool:
     """Somebody else, whose commands arrive."""
-    return Spool(client, [QUEUE], batch=10)
+    return spool_of(client, [QUEUE], batch=10)
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def spool(holder: Holder, near: Spool) -> Spool:
         near.client.script_load(script.text)
     near.beat("w:0", 1, [])  # the spool is there: nothing is migrated
     near.release("w:0", died=False)
-    return Spool(connect(f"redis://127.0.0.1:{holder.port}/0"), [QUEUE], batch=10)
+    return spool_of(connect(f"redis://127.0.0.1:{holder.port}/0"), [QUEUE], batch=10)
 
 
 def everything(client: redis.Redis) -> dict[bytes, object]:
@@ -117,19 +118,19 @@ def everything(client: redis.Redis) -> dict[bytes, object]:
 def _accept(spool: Spool, near: Spool) -> None:
     spool.accept("m", b"{}")
     near.take(B, ["m"])
-    near.settle(B, [("m", Sent())], end=True)
+    near.settle("default", B, [("m", Sent())], end=True)
 
 
 def _take(spool: Spool, near: Spool) -> None:
     near.accept("m", b"{}")
     spool.take(A, ["m"])
-    spool.settle(A, [], ["m"])
+    spool.settle("default", A, [], ["m"])
 
 
 def _settle(spool: Spool, near: Spool) -> None:
     near.accept("m", b"{}")
     spool.take(A, ["m"])
-    spool.settle(A, [("m", Deferred(0, 450, "RCPT", "later"))], end=True)
+    spool.settle("default", A, [("m", Deferred(0, 450, "RCPT", "later"))], end=True)
     spool.take(A, ["m"])
 
 
@@ -160,7 +161,7 @@ def _release(spool: Spool, near: Spool) -> None:
     spool.take(A, ["m"])
     spool.release(A, died=True)
     near.take(A, ["m"])
-    near.settle(A, [], ["m"])
+    near.settle("default", A, [], ["m"])
 
 
 def _beat(spool: Spool, near: Spool) -> None:
@@ -188,14 +189,14 @@ def _down(spool: Spool, near: Spool) -> None:
 def _dead(near: Spool) -> None:
     near.accept("m", b"{}")
     near.take(B, ["m"])
-    near.settle(B, [("m", Failed("refused", "no"))], end=True)
+    near.settle("default", B, [("m", Failed("refused", "no"))], end=True)
 
 
 def _retry(spool: Spool, near: Spool) -> None:
     _dead(near)
     spool.retry(["m"])
     near.take(B, ["m"])
-    near.settle(B, [("m", Failed("refused", "no"))], end=True)
+    near.settle("default", B, [("m", Failed("refused", "no"))], end=True)
 
 
 def _drop(spool: Spool, near: Spool) -> None:
@@ -216,7 +217,7 @@ def _hasten(spool: Spool, near: Spool) -> None:
     near.accept("m", b"{}", delay=60)
     spool.hasten(["m"])
     near.take(B, [near.claim(B, "", 10).together[0]])
-    near.settle(B, [("m", Deferred(60, 450, "RCPT", "later"))], end=True)
+    near.settle("default", B, [("m", Deferred(60, 450, "RCPT", "later"))], end=True)
 
 
 def _connected(spool: Spool, near: Spool) -> None:
@@ -288,7 +289,7 @@ def test_what_was_given_up_is_called_off_before_anything_else_is_done(
         spool.take(A, ["first"])
     assert [record.id for record in spool.take(A, ["second"]).records] == ["second"]
     assert all(answer.startswith(b"-CALLED_OFF") for answer in holder.deliver())
-    assert near.settle(A, [], ["second"]) == ["second"]
+    assert near.settle("default", A, [], ["second"]).may_go == ["second"]
 
 
 def test_a_take_that_ran_and_whose_answer_was_lost_hands_out_the_same_again(near: Spool) -> None:
@@ -307,7 +308,7 @@ def test_what_an_owner_took_and_never_heard_of_goes_on_with_its_next_step(next_s
     elif next_step == "take":
         near.take(A, ["other"])
     else:
-        near.settle(A, [], end=True)
+        near.settle("default", A, [], end=True)
     assert near.client.hget("mailworker:mail:m", "state") == b"queued"
     assert [record.id for record in near.take(B, ["m"]).records] == ["m"]
 
@@ -364,7 +365,7 @@ def test_a_probe_that_says_nothing_of_the_relay_leaves_its_turn_to_the_next_mail
     if what == "is no mail":
         near.take(A, [mail])
         assert near.look("t").wait_ms <= 50
-        near.settle(A, [(mail, Failed("bad_payload", "no mail"))], end=True)
+        near.settle("default", A, [(mail, Failed("bad_payload", "no mail"))], end=True)
     elif what == "is gone":
         near.client.delete(f"mailworker:mail:{mail}")
         near.take(A, [mail])
@@ -379,7 +380,7 @@ def test_a_probe_that_says_nothing_of_the_relay_leaves_its_turn_to_the_next_mail
 
 def test_what_never_left_need_not_be_called_off_and_much_that_did_is_in_parts(near: Spool) -> None:
     """A producer whose Redis is down for hours tries thousands of times: no memory and no huge command for that."""
-    nobody = Spool(connect("redis://127.0.0.1:1/0"), [])
+    nobody = spool_of(connect("redis://127.0.0.1:1/0"), [])
     for _ in range(3):
         with pytest.raises(SpoolError):
             nobody.accept("m", b"{}")

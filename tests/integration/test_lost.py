@@ -13,6 +13,7 @@ from mailworker.mail.email import Limits
 from mailworker.spool import Spool
 from mailworker.worker import child_lost as lost
 from tests.conftest import RedisServer
+from tests.spools import spool_of
 
 MAIL = ["Anna <a@example.com>", "subject", "body"]
 PAYLOAD = b'{"to":{"a@example.com":"Anna"},"subject":"subject","body":"body"}'
@@ -21,7 +22,7 @@ MAP = {"task": "mailworker.send_email"}
 
 @pytest.fixture
 def spool(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Spool:
-    made = Spool(redis_server.client(), ["queue:email"])
+    made = spool_of(redis_server.client(), ["queue:email"])
     monkeypatch.setattr(runtime, "spool", lambda: made)
     monkeypatch.setattr(runtime, "settings", lambda: SimpleNamespace(limits=Limits()))
     return made

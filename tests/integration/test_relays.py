@@ -6,8 +6,9 @@ import pytest
 import redis
 
 from mailworker.outcome import Failed, Sent
-from mailworker.spool import Queries, Spool, connect
+from mailworker.spool import Spool, connect
 from tests.conftest import RedisServer
+from tests.spools import queries_of, spool_of
 
 QUEUE = "queue:email"
 BRIDGE, CHILD, OTHER = "w:1/1.1.0", "w:1/2.1.0", "w:1/3.1.0"
@@ -22,13 +23,13 @@ def client(redis_server: RedisServer) -> redis.Redis:
 
 @pytest.fixture
 def spool(client: redis.Redis) -> Spool:
-    spool = Spool(client, [QUEUE], relays=["one", "two"])
+    spool = spool_of(client, [QUEUE], relays=["one", "two"])
     spool.beat("w:1", 5, [])
     return spool
 
 
 def status(client: redis.Redis, relay: str) -> dict[str, object]:
-    found: dict[str, object] = Queries(client, [QUEUE], "mailworker:", relay).status()["relay"]
+    found: dict[str, object] = queries_of(client, [QUEUE], ["one", "two"]).status()["relays"][relay]
     return found
 
 
@@ -38,8 +39,8 @@ def test_the_breaker_of_one_keeps_no_mail_from_the_other(spool: Spool, client: r
     assert (status(client, "one")["open"], status(client, "two")["open"]) == (True, False)
     assert spool.look("t").ring
     mails = spool.claim(BRIDGE, "t", 10).together
-    assert spool.take(CHILD, mails, "one").closed
-    assert len(spool.take(CHILD, mails, "two").records) == 1
+    taken = spool.take(CHILD, mails)
+    assert (taken.relay, len(taken.records), taken.relay_was_down) == ("two", 1, False)
 
 
 def test_nothing_is_claimed_while_no_relay_takes_mail(spool: Spool, client: redis.Redis) -> None:
@@ -62,7 +63,8 @@ def test_one_mail_probes_the_relay_whose_turn_it_is(spool: Spool, client: redis.
     assert len(mails) == 1
     assert client.exists("mailworker:probe:two")
     assert not client.exists("mailworker:probe:one")
-    assert len(spool.take(CHILD, mails, "two").records) == 1
+    taken = spool.take(CHILD, mails)
+    assert (taken.relay, len(taken.records), taken.relay_was_down) == ("two", 1, True)
     assert spool.relay_works("two")
     assert status(client, "one")["open"]
 
@@ -83,8 +85,8 @@ def test_a_run_of_refusals_is_one_relays(spool: Spool, client: redis.Redis) -> N
     for number, relay in enumerate(("one", "two", "one", "two")):
         mail = f"m{number}"
         spool.accept(mail, b"{}")
-        spool.take(CHILD, [mail], relay)
-        spool.settle(CHILD, [(mail, Failed("refused", "550 no"))], end=True, relay=relay)
+        spool.take(CHILD, [mail])
+        spool.settle(relay, CHILD, [(mail, Failed("refused", "550 no"))], end=True)
         assert not spool.refused(relay, mail, "550 no", 3, "550 no", "mail:25").configuration
     assert client.smembers("mailworker:refused_ids:one") == {b"m0", b"m2"}
 
@@ -92,13 +94,13 @@ def test_a_run_of_refusals_is_one_relays(spool: Spool, client: redis.Redis) -> N
 def send(spool: Spool, mail: str, relay: str) -> None:
     spool.accept(mail, b"{}")
     spool.take(CHILD, [mail])
-    spool.settle(CHILD, [(mail, Sent())], end=True, relay=relay)
+    spool.settle(relay, CHILD, [(mail, Sent())], end=True)
 
 
 def refuse(spool: Spool, mail: str, relay: str, enough: int = 3) -> bool:
     spool.accept(mail, b"{}")
     spool.take(CHILD, [mail])
-    spool.settle(CHILD, [(mail, Failed("refused", "550 no"))], end=True, relay=relay)
+    spool.settle(relay, CHILD, [(mail, Failed("refused", "550 no"))], end=True)
     return spool.refused(relay, mail, "550 no", enough, "550 no", "mail:25").configuration
 
 

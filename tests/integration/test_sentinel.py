@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from mailworker.errors import SpoolError
-from mailworker.spool import Queries, Spool, connect
+from mailworker.spool import Spool, connect
 from mailworker.spool.sentinel import sentinels
 from tests.conftest import RedisServer, free_port, need, until
+from tests.spools import queries_of, spool_of
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_the_spool_goes_on_at_the_new_master(pair: tuple[RedisServer, RedisServe
     master, replica = pair
     until(lambda: replica.client().info("replication")["master_link_status"] == "up", what="the replica")  # type: ignore[index]
     client = connect(f"redis+sentinel://127.0.0.1:{sentinel_port}/mymaster/0")
-    spool = Spool(client, ["queue:email"])
+    spool = spool_of(client, ["queue:email"])
     until(lambda: answers(spool), what="the sentinel")
     client.lpush("queue:email", b"x")
     assert client.wait(1, 5000) == 1
@@ -56,7 +57,7 @@ def test_the_spool_goes_on_at_the_new_master(pair: tuple[RedisServer, RedisServe
     client.wait(1, 5000)
     master.kill()
     until(lambda: answers(spool), 30, "the new master")
-    assert Queries(client, ["queue:email"], "mailworker:").status()["states"]["queued"] == 1
+    assert queries_of(client, ["queue:email"]).status()["states"]["queued"] == 1
     assert client.info("server")["tcp_port"] == replica.port  # type: ignore[index]
 
 

@@ -98,7 +98,7 @@ def test_a_line_is_kept_while_it_is_good_and_opened_anew_when_the_relay_closed_i
 
 
 def send(settings: Settings) -> str:
-    return send_now(EMAIL, settings.author, settings.relay)
+    return send_now(EMAIL, settings.author, settings.relays[0])
 
 
 def settings_of(server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> Settings:

@@ -16,6 +16,7 @@ from mailworker.mail.email import Limits
 from mailworker.outcome import Deferred, Failed, Held, Returned, Sent
 from mailworker.spool import Queries, Spool, connect, script_text
 from tests.conftest import RedisServer
+from tests.spools import queries_of, spool_of
 
 QUEUE = "queue:email"
 STATES = ("queued", "leased", "committing", "deferred", "failed", "held")
@@ -46,12 +47,12 @@ def client(any_redis: RedisServer) -> redis.Redis:
 
 @pytest.fixture
 def spool(client: redis.Redis) -> Spool:
-    return Spool(client, [QUEUE, "second"], batch=10)
+    return spool_of(client, [QUEUE, "second"], batch=10)
 
 
 @pytest.fixture
 def views(client: redis.Redis) -> Queries:
-    return Queries(client, [QUEUE, "second"], "mailworker:")
+    return queries_of(client, [QUEUE, "second"])
 
 
 def states(views: Queries) -> dict[str, int]:
@@ -138,17 +139,17 @@ def test_a_mail_is_taken_by_one_owner_only(spool: Spool) -> None:
 def test_only_the_owner_may_commit(spool: Spool) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    assert spool.settle("w/2.0", [], ids) == []
-    assert spool.settle("w/1.0", [], ids) == ids
-    assert spool.settle("w/1.0", [], ids) == ids  # an answer that was lost: asking again is harmless
+    assert spool.settle("default", "w/2.0", [], ids).may_go == []
+    assert spool.settle("default", "w/1.0", [], ids).may_go == ids
+    assert spool.settle("default", "w/1.0", [], ids).may_go == ids  # an answer that was lost: asking again is harmless
 
 
 def test_a_sent_mail_leaves_nothing_but_a_count(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [], ids)
-    spool.settle("w/1.0", [(ids[0], Sent())], end=True)
-    spool.settle("w/1.0", [(ids[0], Sent())], end=True)
+    spool.settle("default", "w/1.0", [], ids)
+    spool.settle("default", "w/1.0", [(ids[0], Sent())], end=True)
+    spool.settle("default", "w/1.0", [(ids[0], Sent())], end=True)
     assert states(views) == {}
     assert views.status()["totals"]["sent"] == 1
     assert not spool.client.exists(f"mailworker:mail:{ids[0]}")
@@ -169,10 +170,10 @@ def test_a_mail_in_hand_of_a_dead_owner_goes_on_and_was_certainly_not_sent(spool
 def test_a_committed_mail_of_a_dead_owner_is_in_doubt(
     client: redis.Redis, views: Queries, policy: str, expected: dict[str, int]
 ) -> None:
-    spool = Spool(client, [QUEUE], in_doubt=policy)
+    spool = spool_of(client, [QUEUE], in_doubt=policy)
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [], ids)
+    spool.settle("default", "w/1.0", [], ids)
     spool.release("w/1.0", died=True)
     assert states(views) == expected
     assert views.status()["totals"]["in_doubt"] == 1
@@ -183,19 +184,19 @@ def test_a_stale_owner_cannot_commit_after_its_mail_was_released(spool: Spool) -
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
     spool.release("w/1.0", died=True)
-    assert spool.settle("w/1.0", [], ids) == []
+    assert spool.settle("default", "w/1.0", [], ids).may_go == []
 
 
 def test_an_acceptance_counts_whoever_holds_the_record_by_now(spool: Spool, views: Queries) -> None:
     """A worker that was stopped in mid-send comes back with a 250: nobody must send that mail again."""
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [], ids)
+    spool.settle("default", "w/1.0", [], ids)
     spool.release("w/1.0", died=True)
     spool.claim("w/2.0", "", 10)
     spool.take("w/2.0", ids)
-    spool.settle("w/1.0", [(ids[0], Sent())], end=True)
-    assert spool.settle("w/2.0", [], ids) == []
+    spool.settle("default", "w/1.0", [(ids[0], Sent())], end=True)
+    assert spool.settle("default", "w/2.0", [], ids).may_go == []
     assert states(views) == {}
 
 
@@ -221,8 +222,8 @@ def test_deaths_in_company_bury_nobody(spool: Spool, views: Queries) -> None:
 def test_a_deferred_mail_is_due_at_its_time_with_the_recipients_that_are_left(spool: Spool, views: Queries) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [], ids)
-    spool.settle("w/1.0", [(ids[0], Deferred(0.0, 451, "RCPT", "451 later", ("b@x.org",)))], end=True)
+    spool.settle("default", "w/1.0", [], ids)
+    spool.settle("default", "w/1.0", [(ids[0], Deferred(0.0, 451, "RCPT", "451 later", ("b@x.org",)))], end=True)
     assert states(views) == {"deferred": 1}
     assert spool.claim("w/1.0", "", 10).together == ids
     record = spool.take("w/1.0", ids).records[0]
@@ -232,7 +233,7 @@ def test_a_deferred_mail_is_due_at_its_time_with_the_recipients_that_are_left(sp
 def test_a_deferred_mail_is_not_due_before_its_time(spool: Spool) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later"))], end=True)
+    spool.settle("default", "w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later"))], end=True)
     assert spool.claim("w/1.0", "", 10).together == []
     assert 50_000 < spool.look("t").wait_ms <= 60_000
 
@@ -243,7 +244,9 @@ def test_refused_recipients_become_a_dead_letter_of_their_own_while_the_others_a
     ids = claim(spool, b"octets")
     spool.take("w/1.0", ids)
     refused = Failed("recipient_refused", "550 no such user", 550, ("a@x.org",))
-    spool.settle("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later", ("b@x.org",), refused))], end=True)
+    spool.settle(
+        "default", "w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "451 later", ("b@x.org",), refused))], end=True
+    )
     assert states(views) == {"deferred": 1, "failed": 1}
     (letter,) = views.dead_letters()
     assert (letter.reason, letter.raw, letter.recipients) == ("recipient_refused", b"octets", '["a@x.org"]')
@@ -252,13 +255,13 @@ def test_refused_recipients_become_a_dead_letter_of_their_own_while_the_others_a
 def test_what_is_returned_counts_no_attempt(spool: Spool) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [(ids[0], Returned())], end=True)
+    spool.settle("default", "w/1.0", [(ids[0], Returned())], end=True)
     spool.claim("w/1.0", "", 10)
     assert spool.take("w/1.0", ids).records[0].tries == 0
 
 
 def test_an_oversized_mail_is_taken_without_its_octets(client: redis.Redis) -> None:
-    spool = Spool(client, [QUEUE], largest=10)
+    spool = spool_of(client, [QUEUE], largest=10)
     record = spool.take("w/1.0", claim(spool, b"x" * 11)).records[0]
     assert (record.payload, record.size) == (b"", 11)
 
@@ -267,7 +270,7 @@ def test_the_same_id_is_accepted_once_even_after_it_was_sent(spool: Spool, views
     assert spool.accept("order-7", b"{}", keyed=True).ring
     assert not spool.accept("order-7", b"{}", keyed=True).ring
     spool.take("w/1.0", ["order-7"])
-    spool.settle("w/1.0", [("order-7", Sent())], end=True)
+    spool.settle("default", "w/1.0", [("order-7", Sent())], end=True)
     assert not spool.accept("order-7", b"{}", keyed=True).ring
     assert states(views) == {}
 
@@ -296,7 +299,7 @@ def test_a_refused_recipient_s_dead_letter_never_takes_another_mail_s_place(spoo
     spool.accept("order", b"octets", keyed=True)
     spool.take("w/1.0", ["order"])
     refused = Failed("recipient_refused", "550 no", 550, ("a@x.org",))
-    spool.settle("w/1.0", [("order", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
+    spool.settle("default", "w/1.0", [("order", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
     assert spool.client.hget("mailworker:mail:order~1", "payload") == b"victim"
     (letter,) = views.dead_letters()
     assert letter.id.startswith("order~1.")
@@ -315,9 +318,9 @@ def test_the_age_of_a_mail_with_a_date_of_its_own_begins_there(spool: Spool) -> 
 
 def test_a_child_is_told_why_it_got_nothing(spool: Spool) -> None:
     ids = claim(spool, b"x")
-    assert not spool.take("w/1.0", ["unknown"]).closed
+    assert spool.take("w/1.0", ["unknown"]).relay == "default"
     spool.relay_failed("default", "535 no", True)
-    assert spool.take("w/1.0", ids).closed
+    assert not spool.take("w/1.0", ids).relay
 
 
 class TestTheBreaker:
@@ -329,7 +332,7 @@ class TestTheBreaker:
 
     def test_opens_at_once_where_only_the_operator_can_mend_it(self, spool: Spool, views: Queries) -> None:
         assert spool.relay_failed("default", "535 no", True)[0]
-        assert views.status()["relay"]["needs_operator"]
+        assert views.status()["relays"]["default"]["needs_operator"]
 
     def test_while_it_is_open_nothing_is_claimed_nor_taken_and_no_attempt_counts(
         self, spool: Spool, views: Queries
@@ -373,7 +376,7 @@ class TestAFullRedis:
     def test_claims_go_on_with_few_at_a_time(self, spool: Spool) -> None:
         """Each record costs more than its entry freed, and sending it frees both."""
         spool.client.lpush(QUEUE, *[b"x"] * 300)
-        spool = Spool(spool.client, [QUEUE], batch=500)
+        spool = spool_of(spool.client, [QUEUE], batch=500)
         self.full(spool.client)
         assert spool.look("token").ring
         claimed = spool.claim("w/1.0", "token", 1000)
@@ -382,7 +385,7 @@ class TestAFullRedis:
         assert spool.unlock("w/1.0")
         taken = spool.take("w/2.0", claimed.together)
         assert len(taken.records) == 200
-        spool.settle("w/2.0", [(record.id, Sent()) for record in taken.records], end=True)
+        spool.settle("default", "w/2.0", [(record.id, Sent()) for record in taken.records], end=True)
         assert len(spool.claim("w/1.0", "w/1.0", 1000).together) == 100
 
     def test_new_mail_is_refused_where_it_is_sent(self, spool: Spool) -> None:
@@ -394,8 +397,8 @@ class TestAFullRedis:
         ids = claim(spool, b"x", b"y")
         spool.take("w/1.0", ids)
         self.full(spool.client)
-        assert spool.settle("w/1.0", [], ids) == ids
-        spool.settle("w/1.0", [(ids[0], Sent()), (ids[1], Held("in_doubt", "?"))], end=True)
+        assert spool.settle("default", "w/1.0", [], ids).may_go == ids
+        spool.settle("default", "w/1.0", [(ids[0], Sent()), (ids[1], Held("in_doubt", "?"))], end=True)
         spool.release("w/1.0", died=False)
         assert states(views) == {"held": 1}
 
@@ -403,7 +406,7 @@ class TestAFullRedis:
 def test_when_the_clock_of_redis_is_set_back_what_waits_does_not_wait_longer(spool: Spool) -> None:
     ids = claim(spool, b"x")
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later"))], end=True)
+    spool.settle("default", "w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later"))], end=True)
     spool.beat("w", 1, [])
     two_hours = 7_200_000  # as if these had been written before the clock went back
     spool.client.incrby("mailworker:clock", two_hours)
@@ -428,7 +431,7 @@ class TestAPersonsDecisions:
     def bury(self, spool: Spool, *payloads: bytes) -> list[str]:
         ids = claim(spool, *payloads)
         spool.take("w/1.0", ids)
-        spool.settle("w/1.0", [(mail_id, Failed("bad_address", "no")) for mail_id in ids], end=True)
+        spool.settle("default", "w/1.0", [(mail_id, Failed("bad_address", "no")) for mail_id in ids], end=True)
         return ids
 
     def test_a_retried_dead_letter_keeps_its_id_and_history_and_its_age_begins_anew(
@@ -459,7 +462,7 @@ class TestAPersonsDecisions:
         pushed = [b"entry %d\0" % number for number in range(25)]
         ids = claim(spool, *pushed[:20])
         spool.take("w/1.0", ids[3:5])
-        spool.settle("w/1.0", [(ids[3], Deferred(60, 451, "RCPT", "later")), (ids[4], Returned())], end=True)
+        spool.settle("default", "w/1.0", [(ids[3], Deferred(60, 451, "RCPT", "later")), (ids[4], Returned())], end=True)
         for entry in pushed[20:]:
             spool.client.lpush(QUEUE, entry)
         result = give_back(spool, views, Limits(), dead=False, progress=lambda done, of: None)
@@ -474,7 +477,7 @@ class TestAPersonsDecisions:
         spool.accept("new", b'{"to":{"a@x.org":"A","b@x.org":null},"subject":"s","body":"b"}')
         ids = claim(spool, b"partly")
         spool.take("w/1.0", ids)
-        spool.settle("w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later", ("b@x.org",)))], end=True)
+        spool.settle("default", "w/1.0", [(ids[0], Deferred(60, 451, "RCPT", "later", ("b@x.org",)))], end=True)
         result = give_back(spool, views, Limits(), dead=False, progress=lambda done, of: None)
         assert (result.given, result.kept) == (1, 1)
         assert spool.client.lrange(QUEUE, 0, -1) == [
@@ -485,9 +488,9 @@ class TestAPersonsDecisions:
 def test_counts_and_records_agree_after_a_walk_through_every_state(spool: Spool, views: Queries) -> None:
     ids = claim(spool, *[b"%d" % number for number in range(9)])
     spool.take("w/1.0", ids)
-    spool.settle("w/1.0", [], ids[:4])
+    spool.settle("default", "w/1.0", [], ids[:4])
     outcomes = [(ids[0], Sent()), (ids[1], Held("in_doubt", "?")), (ids[2], Failed("x", "y"))]
-    spool.settle("w/1.0", [*outcomes, (ids[5], Deferred(9, 450, "MAIL", "z")), (ids[6], Returned())])
+    spool.settle("default", "w/1.0", [*outcomes, (ids[5], Deferred(9, 450, "MAIL", "z")), (ids[6], Returned())])
     found = dict.fromkeys(STATES, 0)
     for key in spool.client.scan_iter("mailworker:mail:*"):
         found[spool.client.hget(key, "state").decode()] += 1  # type: ignore[union-attr]
@@ -495,7 +498,7 @@ def test_counts_and_records_agree_after_a_walk_through_every_state(spool: Spool,
 
 
 def test_no_server_is_a_spool_error_that_names_no_password(tmp_path: Path) -> None:
-    spool = Spool(connect("redis://:secret@127.0.0.1:1/0"), [QUEUE])
+    spool = spool_of(connect("redis://:secret@127.0.0.1:1/0"), [QUEUE])
     with pytest.raises(SpoolError) as error:
         spool.look("t")
     assert "secret" not in str(error.value)
@@ -539,13 +542,13 @@ class TestALargePayload:
         (record,) = spool.take("w/1.0", ["m"]).records
         assert spool.payloads(["m", "x"]) == {"m": self.LARGE}
         assert record.size == len(self.LARGE)
-        spool.settle("w/1.0", [("m", Sent())], end=True)
+        spool.settle("default", "w/1.0", [("m", Sent())], end=True)
         assert self.beside(client) == 0
         assert spool.payloads(["m"]) == {}
         assert spool.accept("m", self.LARGE).ring is not keyed
 
     def test_too_large_for_a_mail_its_size_is_exact(self, client: redis.Redis) -> None:
-        spool = Spool(client, [QUEUE], largest=100_001)
+        spool = spool_of(client, [QUEUE], largest=100_001)
         ids = claim(spool, b"y" * 100_002, b"z" * 100_003, b"x" * 100_001)
         records = spool.take("w/1.0", ids).records
         assert [(record.payload, record.size) for record in records][:2] == [(b"", 100_002), (b"", 100_003)]
@@ -555,7 +558,7 @@ class TestALargePayload:
         spool.accept("m", self.LARGE)
         spool.take("w/1.0", ["m"])
         refused = Failed("recipient_refused", "550 no", 550, ("a@x.org",))
-        spool.settle("w/1.0", [("m", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
+        spool.settle("default", "w/1.0", [("m", Deferred(60, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
         (letter,) = views.dead_letters()
         assert letter.raw == self.LARGE
         assert [mail.payload for _, _, mail in views.waiting(dead=True)] == [self.LARGE] * 2
@@ -578,7 +581,7 @@ def test_the_same_id_within_a_day_is_one_mail_whatever_became_of_it_and_that_is_
 ) -> None:
     assert spool.accept("order 7", b"{}", keyed=True).ring
     spool.take("w/1.0", ["order 7"])
-    spool.settle("w/1.0", [("order 7", Sent() if end == "sent" else Failed("refused", "no"))], end=True)
+    spool.settle("default", "w/1.0", [("order 7", Sent() if end == "sent" else Failed("refused", "no"))], end=True)
     if end == "dropped":
         spool.drop(["order 7"])
     if end == "given back":
@@ -590,7 +593,7 @@ def test_the_same_id_within_a_day_is_one_mail_whatever_became_of_it_and_that_is_
 def test_a_dead_letter_of_an_earlier_day_swallows_no_mail(spool: Spool, views: Queries) -> None:
     spool.accept("order", b"old", keyed=True)
     spool.take("w/1.0", ["order"])
-    spool.settle("w/1.0", [("order", Failed("refused", "no"))], end=True)
+    spool.settle("default", "w/1.0", [("order", Failed("refused", "no"))], end=True)
     spool.client.delete("mailworker:day:order")  # a day later
     accepted = spool.accept("order", b"new", keyed=True)
     assert accepted.ring
@@ -629,7 +632,7 @@ def test_a_put_whose_answer_was_lost_and_whose_mail_was_sent_meanwhile_makes_no_
     if not flood:
         assert not spool.claim("w/2.0", "", 100).together  # it waits for its caller's doorbell
     spool.take("w/1.0", ["m"])
-    spool.settle("w/1.0", [("m", Sent())], end=True)
+    spool.settle("default", "w/1.0", [("m", Sent())], end=True)
     if flood or keyed:
         assert not spool.accept("m", b"{}", keyed=keyed).ring
     assert caplog.text == ""

@@ -9,11 +9,12 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from mailworker.spool import Spool, connect
+from mailworker.spool import connect
 from mailworker.spool.server import broker, options_of, server
 from mailworker.worker.transport import Connection
 from tests.conftest import RedisServer, free_port, until
 from tests.integration.certificates import CA, FOLDER
+from tests.spools import spool_of
 
 PASSWORD = "p@ss/w#rd?:%"
 
@@ -82,7 +83,7 @@ FORMS = [
 def test_the_spool_is_where_the_url_says(ways: EveryWayIn, text: str, database: int) -> None:
     client = connect(ways.form(text))
     client.flushall()
-    assert Spool(client, ["queue:email"]).accept("a", b"{}").ring
+    assert spool_of(client, ["queue:email"]).accept("a", b"{}").ring
     assert redis.Redis(port=ways.port, db=database).hget("mailworker:mail:a", "payload") == b"{}"
 
 

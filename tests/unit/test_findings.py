@@ -9,23 +9,28 @@ import pytest
 from mailworker.delivery.remedies import remedy
 from mailworker.findings import first_finding, relay_line, span
 
+WORKS: dict[str, Any] = {
+    "open": False, "failures": 0, "needs_operator": False, "last_error": "", "place": "", "down_seconds": None,
+    "probe_seconds": None,
+}  # fmt: skip
 WELL: dict[str, Any] = {
     "lists": {"queue:email": 0},
     "refuses": "",
     "states": dict.fromkeys(("queued", "leased", "committing", "deferred", "failed", "held"), 0),
-    "relay": {
-        "open": False, "failures": 0, "needs_operator": False, "last_error": "", "place": "", "down_seconds": None,
-        "probe_seconds": None,
-    },
+    "relays": {"default": WORKS},
     "workers": {"w:1:2:abc": 5},
     "silent": {},
     "heard_seconds": {"w:1:2:abc": 0.4},
     "stands_seconds": 0.0,
-}  # fmt: skip
+}
 DOWN = {"open": True, "place": "mail.example.com:587", "down_seconds": 720.0, "probe_seconds": 45.0}
-REFUSED = {**WELL["relay"], **DOWN, "needs_operator": True, "last_error": "AUTH: 535 no"}
-AWAY = {**WELL["relay"], **DOWN, "last_error": "connect: Connection refused"}
-FAILING = WELL["relay"] | {"failures": 2, "last_error": "connect: no"}
+REFUSED = {**WORKS, **DOWN, "needs_operator": True, "last_error": "AUTH: 535 no"}
+AWAY = {**WORKS, **DOWN, "last_error": "connect: Connection refused"}
+FAILING = WORKS | {"failures": 2, "last_error": "connect: no"}
+
+
+def with_relay(relay: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"relays": {"default": relay}} | more
 
 
 def with_states(**states: int) -> dict[str, Any]:
@@ -43,18 +48,18 @@ def with_states(**states: int) -> dict[str, Any]:
         ({"workers": {}, "silent": {"a": 4000.0, "b": 300.0}}, 1, ["5 min ago"]),
         ({"silent": {"other": 300.0}}, 0, ["Mail flows"]),
         (
-            {"relay": REFUSED}, 1,
+            with_relay(REFUSED), 1,
             ["mail.example.com:587", "12 min", "45 s", "user and password in MAILWORKER_SMTP_URL", "535", "retry-now"],
         ),
-        ({"relay": AWAY}, 75, ["mail.example.com:587", "tried again by itself", "45 s", "Connection refused"]),
+        (with_relay(AWAY), 75, ["mail.example.com:587", "tried again by itself", "45 s", "Connection refused"]),
         ({"refuses": "OOM", "workers": {}}, 1, ["Redis is full"]),
         ({"refuses": "NOREPLICAS"}, 1, ["replicas"]),
         ({"refuses": "READONLY"}, 1, ["read-only"]),
         ({"refuses": "MISCONF"}, 1, ["cannot save"]),
         ({"lists": {"queue:email": None}}, 1, ["queue:email in Redis is no list"]),
-        ({"relay": FAILING}, 0, ["Mail flows"]),
-        ({"relay": FAILING, "lists": {"queue:email": 7}}, 75, ["failed of late (2 in a row)", "connect: no"]),
-        ({"relay": AWAY, "workers": {}, "silent": {"w": 99.0}}, 1, ["No worker is alive"]),
+        (with_relay(FAILING), 0, ["Mail flows"]),
+        (with_relay(FAILING, lists={"queue:email": 7}), 75, ["failed of late (2 in a row)", "connect: no"]),
+        (with_relay(AWAY, workers={}, silent={"w": 99.0}), 1, ["No worker is alive"]),
         ({"lists": {"queue:email": 7}, "stands_seconds": 300.0}, 1, ["7 mails wait", "nothing moved for 5 min"]),
         (with_states(deferred=9) | {"stands_seconds": 300.0}, 0, ["Mail flows"]),
         ({"lists": {"queue:email": 7}, "stands_seconds": None}, 0, ["7 wait"]),
@@ -82,7 +87,7 @@ def test_the_setting_to_mend_follows_from_the_step(error: str, setting: str) -> 
 
 
 def test_a_relay_that_fails_now_and_then_is_said_to_be_tried_on() -> None:
-    assert "2 in a row" in relay_line(WELL["relay"] | {"failures": 2, "last_error": "connect: no"})
+    assert "2 in a row" in relay_line(WORKS | {"failures": 2, "last_error": "connect: no"})
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,11 @@ def test_the_defaults(load_with) -> None:  # type: ignore[no-untyped-def]
     settings = load_with()
     assert settings.redis_url.get_secret_value() == settings.broker.url == "redis://127.0.0.1:6379/0"
     assert settings.legacy_queues == ("queue:email",)
-    assert (settings.relay.host, settings.relay.port, settings.relay.security) == ("127.0.0.1", 25, Security.CLEAR)
+    assert (settings.relays[0].host, settings.relays[0].port, settings.relays[0].security) == (
+        "127.0.0.1",
+        25,
+        Security.CLEAR,
+    )
     assert (settings.author.mailbox, settings.has_sender) == (Mailbox("mailworker@localhost"), False)
     assert (settings.limits.mail, settings.limits.recipients) == (25 * 2**20, 2**16)
     assert settings.retries.delays == (10, 60, 300, 900, 3600)
@@ -59,7 +63,7 @@ def test_the_defaults(load_with) -> None:  # type: ignore[no-untyped-def]
     ],
 )
 def test_the_relay(load_with, url, host, port, security, user, password) -> None:  # type: ignore[no-untyped-def]
-    relay = load_with(SMTP_URL=url).relay
+    relay = load_with(SMTP_URL=url).relays[0]
     assert (relay.host, relay.port, relay.security) == (host, port, security)
     assert (relay.user, relay.password) == (user, password)
 
@@ -282,7 +286,7 @@ def test_an_empty_variable_is_the_default_as_compose_sets_it(load_with, empty: s
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_quotes_and_blanks_around_a_value_are_not_part_of_it(load_with, quote: str) -> None:  # type: ignore[no-untyped-def]
     settings = load_with(SMTP_URL=f" {quote}smtps://u:p@h{quote}\n", FROM='"A, site" <a@b.c>')
-    assert (settings.relay.user, settings.relay.password, settings.relay.host) == ("u", "p", "h")
+    assert (settings.relays[0].user, settings.relays[0].password, settings.relays[0].host) == ("u", "p", "h")
     assert settings.author.mailbox == Mailbox("a@b.c", b"A, site")
 
 
@@ -315,7 +319,7 @@ def test_a_password_is_not_shown_with_the_settings(load_with) -> None:  # type: 
     for shown in (
         repr(settings),
         str(settings),
-        repr(settings.relay),
+        repr(settings.relays[0]),
         settings.model_dump_json(),
         repr(settings.retries),
     ):
@@ -328,7 +332,7 @@ def test_the_env_file_is_read_and_the_environment_wins(load_with, tmp_path: Path
     )
     settings = load_with(SMTP_URL="smtp://environment")
     assert settings.author.mailbox == Mailbox("a@b.c", "Ünal".encode())
-    assert settings.relay.host == "environment"
+    assert settings.relays[0].host == "environment"
 
 
 def test_an_unknown_key_in_the_env_file_is_named(tmp_path: Path) -> None:
@@ -403,9 +407,9 @@ def test_a_token_stands_for_the_password(load_with, tmp_path: Path) -> None:  # 
     path = tmp_path / "token"
     path.write_text("secret-token")
     settings = load_with(SMTP_URL=USER, SMTP_TOKEN_FILE=str(path))
-    assert settings.relay.tokens.get() == "secret-token"
-    assert settings.relay.user == "shop@example.com"
-    assert "secret-token" not in f"{settings!r} {settings.relay!r}"
+    assert settings.relays[0].tokens.get() == "secret-token"
+    assert settings.relays[0].user == "shop@example.com"
+    assert "secret-token" not in f"{settings!r} {settings.relays[0]!r}"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ end
 
 for _, id in ipairs(sent) do settle_sent(id) end
 relay_took(relay, #ended)
-local go = {}
+local go, bears = {}, 0
 for _, id in ipairs(commit) do
   if may_go(id) then go[#go + 1] = id end
 end
@@ -84,8 +84,7 @@ if end_of_batch then
   begin_anew(owner)
   -- Whoever talked to the relay has told of it, which ended the probe: this mail was none, and the next one probes.
   relay_probe_of(relay, owner)
-  local bears = relay_bears(relay)
-  go = {bears > 0 and tostring(bears) or nil}
+  bears = relay_bears(relay)
 end
 write_changes()
-return go
+return {go, bears}

@@ -1,4 +1,4 @@
--- Given: relay, owner, token, ids, lists.
+-- Given: owner, token, ids, lists.
 
 -- When to look again at a mail in hand, in ms. It is taken over earlier if its owner's pulse ends.
 local LEASE_MS = 1800000
@@ -7,10 +7,7 @@ run_when_full()
 begin_anew(owner)
 write_all('ZREM', RUNG, ids)
 
--- While the breaker is open nothing is taken, but for the one mail that the bridge sent to probe.
-local open = relay_is_open(relay)
-local probing = open and relay_is_probed(relay) and #ids == 1
-local closed = open and not probing
+local relay, probing = relay_for(#ids)
 local records, taken = {}, {}
 
 -- The payload, or '' where it is too large for a mail or for a script; and the octets of it.
@@ -25,7 +22,7 @@ local function take(id)
   local record = redis.call('HMGET', MAIL .. id, 'state', 'payload', 'size', 'at', 'tries', 'rcpt', 'since', 'origin')
   local state, stored, size, at, tries, recipients, since, origin = unpack(record)
   if state ~= 'queued' then return end
-  if closed then return look_again(id, now) end
+  if not relay then return look_again(id, now) end
   become(id, state, 'leased', now + LEASE_MS, 'owner', owner)
   taken[#taken + 1] = id
   local payload, octets = payload_of(id, stored or '', tonumber(size))
@@ -39,8 +36,12 @@ local function hold()
   if #taken == 1 then redis.call('HSET', MAIL .. taken[1], 'alone', 1) end
 end
 
--- The probe is in this owner's hand now. Where there is no mail to probe with, it is the next mail's at once.
+-- The probe is in this owner's hand now. Where there is no mail to probe with, it is the next mail's at once; and so
+-- is one that this owner had in hand before.
 local function hold_the_probe()
+  if not relay then
+    for _, each in ipairs(RELAYS) do relay_probe_of(each, owner) end
+  end
   if not probing then return end
   if #taken > 0 then relay_probe(relay, owner) else relay_probe_is_over(relay) end
 end
@@ -56,4 +57,5 @@ for _, id in ipairs(ids) do take(id) end
 hold_the_probe()
 hold()
 write_changes()
-return {records, must_ring() and 1 or 0, relay_failed_of_late(relay) and 1 or 0, now, closed and 1 or 0, abandoned}
+local failed = relay and relay_failed_of_late(relay)
+return {records, relay or '', failed and 1 or 0, must_ring() and 1 or 0, now, abandoned}

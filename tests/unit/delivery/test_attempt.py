@@ -17,14 +17,14 @@ from mailworker.outcome import Deferred, Failed, Further, Held, OutcomeSoFar, Re
 from mailworker.smtp.journal import Outgoing
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.verdict import Verdict
-from mailworker.spool import Record, Taken
+from mailworker.spool import Record, Settled, Taken
 from tests.batches import batch_of
 
 OK, LATER, NO = Reply(250, "ok"), Reply(451, "try later"), Reply(550, "5.1.1 no such user")
 TAKEN = Verdict((OK,), OK, "message")
 
 
-class Settled:
+class Written:
     """A spool that writes down every outcome; while `away`, it raises."""
 
     def __init__(self) -> None:
@@ -32,12 +32,12 @@ class Settled:
         self.away = False
 
     def settle(
-        self, _: str, outcomes: Sequence[tuple[str, OutcomeSoFar]], commit: Sequence[str], *__: Any
-    ) -> list[str]:
+        self, _: str, __: str, outcomes: Sequence[tuple[str, OutcomeSoFar]], commit: Sequence[str], *___: Any
+    ) -> Settled:
         if self.away:
             raise SpoolError("Redis: away")
         self.outcomes += outcomes
-        return list(commit)
+        return Settled(list(commit), 0)
 
     def part_of(self, mail_id: str) -> str:
         return f"{mail_id}~1.7"
@@ -49,11 +49,11 @@ def record(number: int, *to: str) -> Record:
 
 
 def deliver(
-    spool: Settled, observers: list[Observer], verdict_of: Callable[[Outgoing], Verdict], count: int = 4
+    spool: Written, observers: list[Observer], verdict_of: Callable[[Outgoing], Verdict], count: int = 4
 ) -> dict[str, Attempt]:
     """A batch of so many mails, in the hands of a session that gets these verdicts."""
     batch = batch_of(
-        spool, Taken([record(number) for number in range(count)], None, False, 2000, False), None, observers
+        spool, Taken([record(number) for number in range(count)], "default", False, None, 2000), None, observers
     )
     while mails := batch.next(2):
         for mail in batch.commit(mails):
@@ -76,7 +76,7 @@ def bug(_: Sequence[Attempt]) -> None:
 
 def test_without_observers_and_with_one_that_fails_the_mail_flows_as_well(caplog: pytest.LogCaptureFixture) -> None:
     told: list[Attempt] = []
-    alone, watched = Settled(), Settled()
+    alone, watched = Written(), Written()
     assert [*deliver(alone, [], verdict_of)] == [*deliver(watched, [bug, told.extend], verdict_of)]
     kinds = {mail_id: type(outcome) for mail_id, outcome in watched.outcomes}
     assert kinds == {"m0": Sent, "m1": Deferred, "m2": Failed, "m3": Deferred}
@@ -87,7 +87,7 @@ def test_without_observers_and_with_one_that_fails_the_mail_flows_as_well(caplog
 
 
 def test_an_attempt_says_which_mail_which_relay_what_and_for_how_long() -> None:
-    attempts = deliver(Settled(), [], verdict_of)
+    attempts = deliver(Written(), [], verdict_of)
     assert [attempt[:2] + attempt[3:5] for attempt in attempts.values()] == [
         ("m0", "default", 250, "message"),
         ("m1", "default", 451, "RCPT"),
@@ -99,8 +99,8 @@ def test_an_attempt_says_which_mail_which_relay_what_and_for_how_long() -> None:
 
 def test_an_attempt_is_told_once_it_is_written_and_not_before() -> None:
     told: list[Attempt] = []
-    spool = Settled()
-    batch = batch_of(spool, Taken([record(0), record(1)], None, False, 2000, False), None, [told.extend])
+    spool = Written()
+    batch = batch_of(spool, Taken([record(0), record(1)], "default", False, None, 2000), None, [told.extend])
     [mail] = batch.commit(batch.next(1))
     spool.away = True
     batch.done(mail, Verdict((NO,), NO, "RCPT"))
@@ -113,7 +113,7 @@ def test_an_attempt_is_told_once_it_is_written_and_not_before() -> None:
 
 def test_mails_that_were_sent_are_told_together() -> None:
     groups: list[int] = []
-    deliver(Settled(), [lambda attempts: groups.append(len(attempts))], lambda _: TAKEN, 2 * TOGETHER + 10)
+    deliver(Written(), [lambda attempts: groups.append(len(attempts))], lambda _: TAKEN, 2 * TOGETHER + 10)
     assert groups == [TOGETHER, TOGETHER, 10]
 
 
@@ -152,20 +152,20 @@ def test_the_log_tells_ids_and_codes(
     outcome: OutcomeSoFar, level: int, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    AttemptLog(Settled().part_of)([Attempt("m", "default", outcome)])
+    AttemptLog(Written().part_of)([Attempt("m", "default", outcome)])
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(level, line)]
 
 
 def test_the_log_is_silent_of_what_did_not_happen(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    AttemptLog(Settled().part_of)([Attempt("m", "default", Returned()), Attempt("n", "default", Further(("b@x.org",)))])
+    AttemptLog(Written().part_of)([Attempt("m", "default", Returned()), Attempt("n", "default", Further(("b@x.org",)))])
     assert not caplog.records
 
 
 def test_a_deferred_mail_tells_of_the_dead_letter_beside_it(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     outcome = Deferred(60, 451, "RCPT", "451", ("b@x.org",), PART)
-    AttemptLog(Settled().part_of)([Attempt("m", "default", outcome), Attempt("n", "default", Sent())])
+    AttemptLog(Written().part_of)([Attempt("m", "default", outcome), Attempt("n", "default", Sent())])
     assert [record.getMessage() for record in caplog.records] == [
         "mail m waits (451 at RCPT); next attempt in 60 s",
         "mail m~1.7 is a dead letter: recipient_refused (550 to some of m)",

@@ -12,7 +12,7 @@ from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.errors import SpoolError
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.verdict import Verdict
-from mailworker.spool import Record, Taken
+from mailworker.spool import Record, Settled, Taken
 from tests.batches import batch_of
 
 
@@ -23,12 +23,12 @@ class Away:
         self.left = calls
         self.settled: list[Any] = []
 
-    def settle(self, _: str, outcomes: Any, commit: Any = (), *__: Any) -> list[str]:
+    def settle(self, _: str, __: str, outcomes: Any, commit: Any = (), *___: Any) -> Settled:
         self.left -= 1
         if self.left >= 0:
             raise SpoolError("Redis: away")
         self.settled += [mail_id for mail_id, _ in outcomes]
-        return list(commit)
+        return Settled(list(commit), 0)
 
     def part_of(self, mail_id: str) -> str:
         return mail_id
@@ -53,7 +53,7 @@ def test_a_stop_waits_for_redis_for_a_time_and_not_for_ever(
     spool: Any = Away(calls)
     record = Record("m", b"{}", 2, 0, 0, None, 0, "m")
     limits = BatchLimits(60, stopping=lambda: stopping, hurried=lambda: hurried)
-    batch_of(spool, Taken([record], None, False, 0, False), limits).end(blame=False)
+    batch_of(spool, Taken([record], "default", False, None, 0), limits).end(blame=False)
     assert spool.settled == written
     assert ("Redis took no outcomes of 1 mails" in caplog.text) is (not written)
 
@@ -65,7 +65,7 @@ ENOUGH = Reply(450, "4.7.1 Error: too much mail from 192.0.2.1")
 def test_a_relay_that_has_had_enough_between_the_parts_of_a_mail_is_told_no_further_part(part: int) -> None:
     spool: Any = Away(0)
     payload = json.dumps({"to": [f"{number}@x.org" for number in range(3)], "subject": "s", "body": "b"}).encode()
-    batch = batch_of(spool, Taken([Record("m", payload, len(payload), 0, 0, None, 0, "m")], None, False, 0, False))
+    batch = batch_of(spool, Taken([Record("m", payload, len(payload), 0, 0, None, 0, "m")], "default", False, None, 0))
     batch._warm.lessons.takes_recipients(1)
     told = 0
     while mails := batch.next(1):

@@ -32,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 def judging(tries: int = 0, age: float = 0, split: SplitMails | None = None) -> Judge:
     since = REDIS_NOW - round(age * 1000)
-    taken = Taken([Record("m", b"", 0, since, tries, None, since, "m")], None, False, REDIS_NOW, False)
+    taken = Taken([Record("m", b"", 0, since, tries, None, since, "m")], "default", False, None, REDIS_NOW)
     return Judge(taken, "bulk", POLICY, split or SplitMails())
 
 

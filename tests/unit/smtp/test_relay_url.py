@@ -39,7 +39,7 @@ def test_another_relay_is_another_url_and_another_name() -> None:
 
 
 def test_a_relay_has_the_same_defaults_as_the_settings() -> None:
-    assert Settings().relay == Relay("127.0.0.1", 25)
+    assert Settings().relays[0] == Relay("127.0.0.1", 25)
 
 
 @pytest.mark.parametrize(

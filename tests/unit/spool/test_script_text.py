@@ -23,7 +23,7 @@ REDIS = (
 """What Redis lets a script use, as far as ours do."""
 
 ROOT = Path(__file__).parents[3]
-TEXTS = {script: sent.text for script, sent in script_text.scripts("site's:", Constants()).items()}
+TEXTS = {script: sent.text for script, sent in script_text.scripts("site's:", Constants(("default",))).items()}
 
 
 @pytest.mark.parametrize("script", ALL, ids=name_of)

@@ -91,7 +91,7 @@ def test_no_character_of_a_prefix_can_end_its_text_in_lua(value: str, literal: s
 
 
 def test_a_name_of_a_key_or_a_constant_is_replaced_by_what_it_stands_for() -> None:
-    texts = script_text.scripts("site:", Constants(batch=77))
+    texts = script_text.scripts("site:", Constants(("default",), batch=77))
     assert "redis.call('ZREM', 'site:dead', id)" in texts[scripts.Drop].text
     assert "rung" not in texts[scripts.Drop].text
     assert "children() * 77" in texts[scripts.Accept].text
@@ -99,7 +99,7 @@ def test_a_name_of_a_key_or_a_constant_is_replaced_by_what_it_stands_for() -> No
 
 
 def test_what_the_spool_and_the_session_both_know_is_the_same() -> None:
-    assert Constants().certain_refusals == refusals.CERTAIN
+    assert Constants(()).certain_refusals == refusals.CERTAIN
 
 
 def test_a_key_is_the_prefix_its_name_and_whose_it_is() -> None:

@@ -41,6 +41,19 @@ local function relay_to_try()
   return half_open
 end
 
+-- The relay for so many mails, which are taken together: one that takes mail, else the one that a lone mail was sent to
+-- probe; nil where there is neither, and they wait. And whether they are its probe.
+local function relay_for(mails)
+  for _, relay in ipairs(RELAYS) do
+    if not relay_is_open(relay) then return relay, false end
+  end
+  if mails > 1 then return nil, false end
+  for _, relay in ipairs(RELAYS) do
+    if relay_is_probed(relay) then return relay, true end
+  end
+  return nil, false
+end
+
 -- Where the breakers of all are open: ms until the first probe is due.
 local function relays_closed_for()
   local wait = math.huge
