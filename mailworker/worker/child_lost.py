@@ -1,7 +1,7 @@
 """What a worker's main process does when a pool child died with a task in hand: its doorbell is answered elsewhere.
 
 Celery acknowledges the message of such a task (the alternative is a hot loop), so nobody else would know of it until
-the reconciler looks; and of a mail that was in the message alone nobody ever. Mails that the child had already taken
+its mails are due again; and of a mail that was in the message alone nobody ever. Mails that the child had already taken
 are the pulse's matter.
 """
 
