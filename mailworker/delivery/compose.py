@@ -2,8 +2,8 @@
 for the large payloads, which are fetched when their turn comes.
 
 Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a line in `Compose._steps`. Signing is
-the last line of `build`, since it covers the exact octets, and a mail that is sent without the spool (`direct`) is built
-there as well. The whole way of a mail stands at the top of this folder (`__init__.py`).
+the last line of `build`, since it covers the exact octets, and a mail that is sent without the spool (`direct`) is
+built there as well. The whole way of a mail stands at the top of this folder (`__init__.py`).
 """
 
 from __future__ import annotations
