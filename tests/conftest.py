@@ -34,7 +34,7 @@ def need(program: str) -> str:
     return path
 
 
-def until(condition: Callable[[], Any], seconds: float = 20, what: str = "the condition") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 20, what: str | Callable[[], str] = "the condition") -> Any:
     """What the condition gives once it is true. Fails at the deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -42,7 +42,7 @@ def until(condition: Callable[[], Any], seconds: float = 20, what: str = "the co
         if result:
             return result
         time.sleep(0.01)
-    pytest.fail(f"{what} did not come true in {seconds} s")
+    pytest.fail(f"{what() if callable(what) else what} did not come true in {seconds} s")
 
 
 def free_port() -> int:
@@ -147,8 +147,13 @@ class Workers:
                 start_new_session=True,
             )
         self.processes.append(process)
-        until(lambda: ready in self.log(number).read_text("utf-8", "replace"), what="the worker's start")
+        until(
+            lambda: ready in self._said(number), what=lambda: f"the worker's start, which said {self._said(number)!r},"
+        )
         return process
+
+    def _said(self, number: int) -> str:
+        return self.log(number).read_text("utf-8", "replace")
 
     def log(self, number: int = 0) -> Path:
         return self.folder / f"worker{number}.log"
