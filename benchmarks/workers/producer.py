@@ -1,7 +1,8 @@
 """Times calls in a producer: `send_email.delay()`, and a bare `apply_async` of the same mail, in turn.
 
 Prints {name: [seconds, …]} as its last line. No worker runs, so what a call left is taken away before the next one:
-else mailworker would stop ringing after a while, and be the cheaper for it.
+else mailworker would stop ringing after a while, and be the cheaper for it. The version of the spool's format stays:
+only the first call of all finds none.
 """
 
 from __future__ import annotations
@@ -33,16 +34,17 @@ def main(calls: int) -> None:
         begun = time.perf_counter()
         call(*positional, **named)
         took = time.perf_counter() - begun
-        left = [*client.keys("mailworker:*"), "mailworker", "mailworker.bridge", "celery"]
+        ours = [key for key in client.keys("mailworker:*") if key != b"mailworker:format"]
+        left = [*ours, "mailworker", "mailworker.bridge", "celery"]
         client.delete(*left)
         return took
 
-    ours, bare = [], []
+    spooled, bare = [], []
     for number in range(calls):
         arguments = mail(token("0", number))
-        ours.append(timed(send_email.delay, **arguments))
+        spooled.append(timed(send_email.delay, **arguments))
         bare.append(timed(send_mail.apply_async, kwargs=arguments))
-    print(json.dumps({"`send_email.delay()`": ours, "bare `apply_async`": bare}))
+    print(json.dumps({"`send_email.delay()`": spooled, "bare `apply_async`": bare}))
 
 
 if __name__ == "__main__":
