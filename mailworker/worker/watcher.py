@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 from celery import bootsteps
 from celery.worker import state
 
 from .. import runtime, stopping
-from ..errors import NewerFormat
+from ..errors import NewerFormat, SpoolError, WrongFormat
 from ..findings import PROBLEM
+from ..spool import Spool
+from ..spool.owner import BEAT_SECONDS
 from .closing import Closing
 from .forks import gate
 from .introduction import introduce
@@ -39,6 +42,7 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]
         gate.watch()
         closing = parent.blueprint[Closing.name]
         spool = runtime.make_spool(runtime.settings())
+        _wait_for_an_older_version(spool)
         pulse = Pulse(spool, runtime.worker_name(), lambda: _pool_size(parent), _end_worker)
         # The pulse has a thread of its own: a broker that hangs must not make this worker look dead.
         loops = {"pulse": pulse.run} | {queue: Listener(spool, queue, ring).run for queue in spool.queues}
@@ -51,6 +55,26 @@ class Watcher(bootsteps.StartStopStep):  # type: ignore[misc]
         """Not yet: see `Closing`."""
 
     terminate = stop
+
+
+def _wait_for_an_older_version(spool: Spool) -> None:
+    """Its workers are at work in their spool. No doorbell is answered here until they have ended, which they could
+    answer. A Redis that is away is waited for later, as ever."""
+    told = False
+    while not stopping.begun():
+        try:
+            spool.wake(())
+        except NewerFormat as error:
+            _end_worker(error)
+        except WrongFormat as error:
+            if not told:
+                logger.warning("%s; until then this worker waits", error)
+            told = True
+            time.sleep(BEAT_SECONDS)
+        except SpoolError:
+            return
+        else:
+            return
 
 
 def _end_worker(error: NewerFormat) -> None:

@@ -1,8 +1,13 @@
-"""A worker of an older version should stop, with one line, where a newer one has the spool: no mail is touched."""
+"""A worker should stop, with one line, where a newer version has the spool: no mail is touched. Where an older version
+is at work it should leave that its work, and migrate the spool when it has ended."""
 
 from __future__ import annotations
 
+import signal
+import time
+
 import pytest
+import redis
 
 from mailworker.spool.constants import SPOOL_FORMAT
 from tests.conftest import Inbox, RedisServer, Workers, until
@@ -44,3 +49,35 @@ def test_a_command_says_in_one_line_that_the_spool_is_newer(
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith(f"mailworker: {LINE}")
     assert result.stderr.count("\n") == 1
+
+
+def of_an_older_version(client: redis.Redis, heard_before: float) -> None:
+    """What a worker of format 1 leaves in Redis, which was last heard of so many seconds ago."""
+    client.hset("mailworker:counts", "queued", 0)
+    client.hset("mailworker:pools", "old", 5)
+    client.hset("mailworker:heard", "old", str(round((time.time() - heard_before) * 1000)))
+    client.lpush("queue:email", ENTRY)
+
+
+def test_a_worker_leaves_an_older_one_its_work_and_goes_on_when_that_has_ended(
+    workers: Workers, redis_server: RedisServer, inbox: Inbox
+) -> None:
+    client = redis_server.client()
+    of_an_older_version(client, heard_before=6)
+    client.lpush("mailworker", "a doorbell of the older version")
+    workers.start(ready="until then this worker waits")
+    assert (client.llen("queue:email"), client.llen("mailworker")) == (1, 1)
+    until(lambda: "ready." in workers.log().read_text(), what="the end of the older one")
+    until(lambda: inbox.mails, what="the mail")
+    assert client.get("mailworker:format") == str(SPOOL_FORMAT).encode()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_worker_that_waits_for_an_older_one_can_be_stopped(
+    how: signal.Signals, workers: Workers, redis_server: RedisServer
+) -> None:
+    of_an_older_version(redis_server.client(), heard_before=0)
+    worker = workers.start(ready="until then this worker waits")
+    worker.send_signal(how)
+    worker.wait(15)
+    assert redis_server.client().llen("queue:email") == 1
