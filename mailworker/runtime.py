@@ -8,9 +8,9 @@ import threading
 from functools import cache
 
 from . import stopping
-from .delivery.attempt_log import AttemptLog, log_abandoned
 from .delivery.batch_limits import BatchLimits
 from .delivery.deliver import Delivery
+from .delivery.log_lines import AttemptLog, log_abandoned
 from .delivery.slots import Slots
 from .settings import Settings, load
 from .spool import Constants, Queries, Spool, connect, owner

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from mailworker.delivery.attempt import Observer
-from mailworker.delivery.attempt_log import AttemptLog
 from mailworker.delivery.back_off import Policy
 from mailworker.delivery.batch import Batch
 from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.delivery.breaker import Breaker, Seldom
 from mailworker.delivery.compose import Compose
+from mailworker.delivery.log_lines import AttemptLog
 from mailworker.delivery.settle import Settling
 from mailworker.mail.address import Mailbox
 from mailworker.mail.author import Author

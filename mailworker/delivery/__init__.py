@@ -14,7 +14,7 @@ The way of one mail, from where it comes in:
    wait behind a slow one.
 6. `judge` makes an `attempt` of each verdict: `decide` says what the relay's answer means for the mail, `back_off` how
    long that waits.
-7. `settle` writes the outcomes into the spool, and then tells those who want to know: `attempt_log` is one.
+7. `settle` writes the outcomes into the spool, and then tells those who want to know: `log_lines` is one.
 
 Beside that way: `direct` sends one mail without the spool. What a person asks for: `dead_letters` (which are meant, and
 how they are shown), `giveback` (back to the old daemon), `remedies` (the setting to look at), and `chunks`, in which

@@ -20,7 +20,7 @@ from .constants import Constants
 from .keys import Key
 from .scripts import ALL, IN_ANY_FORMAT, WITH_LISTS, name_of
 
-LIBRARIES: Final = ("arguments", "clock", "state", "payload", "places", "relay", "lock", "doorbells", "owner")
+LIBRARIES: Final = ("arguments", "clock", "state", "payload", "places", "relay_gate", "lock", "doorbells", "owner")
 """Each may need those before it."""
 
 _SCALARS: Final = {str: "ARGV[{}]", bytes: "ARGV[{}]", int: "tonumber(ARGV[{}])", bool: "ARGV[{}] == '1'"}

@@ -20,7 +20,7 @@ from ..spool.redis_errors import words
 from . import carriers, events, sent_by_name
 from .app import app
 from .names import BRIDGE, DELIVER, OWN, PRIVATE_REQUEST, SEND_EMAIL, SITE
-from .send_email import SendEmail, send_directly
+from .spooling_task import SendEmail, send_directly
 
 logger = logging.getLogger(__name__)
 

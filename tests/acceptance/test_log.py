@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailworker.delivery.attempt_log import log_abandoned
+from mailworker.delivery.log_lines import log_abandoned
 from mailworker.errors import where
 from mailworker.mail import mime
 from mailworker.mail.address import Mailbox

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from mailworker.delivery import late, sending
-from mailworker.delivery.attempt_log import AttemptLog
 from mailworker.delivery.back_off import Policy
 from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.delivery.deliver import Delivery
+from mailworker.delivery.log_lines import AttemptLog
 from mailworker.delivery.slots import Slot
 from mailworker.mail.address import Mailbox
 from mailworker.mail.author import Author

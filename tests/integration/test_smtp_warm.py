@@ -15,7 +15,7 @@ from mailworker.settings import Settings, load
 from mailworker.smtp import lessons
 from mailworker.smtp.relay import Deadlines, Relay
 from mailworker.smtp.warm import WarmConnection
-from mailworker.worker.send_email import send_directly
+from mailworker.worker.spooling_task import send_directly
 
 from . import smtp_server as behave
 from .smtp_client import Journal, ids, mails, relay_of, run, until

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mailworker.delivery.attempt import Attempt, Observer, returned, tell
-from mailworker.delivery.attempt_log import AttemptLog
+from mailworker.delivery.log_lines import AttemptLog
 from mailworker.delivery.settle import TOGETHER
 from mailworker.errors import SpoolError
 from mailworker.outcome import Deferred, Failed, Further, Held, OutcomeSoFar, Returned, Sent

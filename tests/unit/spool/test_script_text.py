@@ -98,7 +98,7 @@ def test_a_relays_keys_are_named_in_its_libraries_alone() -> None:
     folder = ROOT / "mailworker" / "spool" / "lua"
     keys = {"RELAY", "PROBE", "LIMIT", "PLACES", "REFUSED", "REFUSED_IDS"}
     found = {path.name for path in folder.rglob("*.lua") if keys & script_text._words(path.read_text())}
-    assert found == {"relay.lua", "places.lua", "migrate.lua"}
+    assert found == {"relay_gate.lua", "places.lua", "migrate.lua"}
 
 
 def test_a_state_is_written_and_a_mail_deleted_in_one_library_alone() -> None:
