@@ -37,7 +37,7 @@ def select(queries: Queries, wanted: Selection, now: float, payloads: bool = Fal
         if not _fits(letter, wanted, now):
             continue
         with_payload = payloads or (wanted.recipient and not letter.recipients)
-        whole = queries.dead_letter(letter.id) if with_payload else letter
+        whole = queries.whole(letter) if with_payload else letter
         if whole is not None and (not wanted.recipient or wanted.recipient.lower() in addresses(whole)):
             yield whole
 

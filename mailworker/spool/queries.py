@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,16 +67,13 @@ class Queries:
         totals since ever, the relays by their names, and the pool children of each worker that is alive. `silent` are
         those not heard of for ten seconds; `heard_seconds` is when, None where nobody can tell; `stands_seconds` is how
         long no mail moved although some wait."""
-        try:
-            self._check_format(may_be_older=True)
+        with self._reading(may_be_older=True):
             counts = self._hash(Key.COUNTS)
             relays = {name: (self._hash(Key.RELAY, name), self._limit(name)) for name in self.relays}
             pools = self._hash(Key.POOLS)
             waiting = {queue: self._length(queue) for queue in self.queues}
             refuses = self._refuses()
             heard, now = self._heard()
-        except redis.RedisError as error:
-            raise translated(error) from error
         ages = {name: _age(heard.get(name), now) for name in pools}
         return {
             "lists": waiting,
@@ -89,7 +87,16 @@ class Queries:
             "stands_seconds": _age(heard.get(" moved"), now),
         }
 
-    def _check_format(self, may_be_older: bool = False) -> None:
+    @contextmanager
+    def _reading(self, may_be_older: bool = False) -> Iterator[None]:
+        """Raises `SpoolError` for what Redis says within the block, `WrongFormat` before it."""
+        try:
+            self._check_format(may_be_older)
+            yield
+        except redis.RedisError as error:
+            raise translated(error) from error
+
+    def _check_format(self, may_be_older: bool) -> None:
         """Raises `WrongFormat`. A user of Redis that may not look is not held up."""
         try:
             found = int(self.client.get(self.keys(Key.FORMAT)) or 0)
@@ -148,14 +155,11 @@ class Queries:
     def dead_letters(self, ids: Sequence[str] | None = None, payloads: bool = True) -> Iterator[DeadLetter]:
         """All, oldest first, or these; read in pages as they are asked for. One that is retried or dropped meanwhile is
         left out. Without `payloads` their `raw` is empty, which is much less to read."""
-        try:
-            self._check_format()
+        with self._reading():
             if ids is None:
                 ids = [mail_id.decode() for mail_id in self.client.zrange(self.keys(Key.DEAD), 0, -1)]
             for begin in range(0, len(ids), PAGE):
                 yield from self._page(ids[begin : begin + PAGE], payloads)
-        except redis.RedisError as error:
-            raise translated(error) from error
 
     def _page(self, ids: Sequence[str], payloads: bool) -> Iterator[DeadLetter]:
         pipeline = self.client.pipeline(transaction=False)
@@ -163,29 +167,28 @@ class Queries:
             pipeline.hmget(self.keys(Key.MAIL, mail_id), *_BRIEF)
         for mail_id, values in zip(ids, pipeline.execute(), strict=True):
             record = {name: value for name, value in zip(_BRIEF, values, strict=True) if value is not None}
-            if record.get(b"state") in _DEAD:
-                letter = self.dead_letter(mail_id) if payloads else _letter(mail_id, record)
-                if letter is not None:
-                    yield letter
+            letter = _letter(mail_id, record)
+            if letter is not None and payloads:
+                letter = self._whole(letter)
+            if letter is not None:
+                yield letter
 
-    def dead_letter(self, mail_id: str) -> DeadLetter | None:
-        """None where there is no such mail, or it is not dead."""
+    def whole(self, letter: DeadLetter) -> DeadLetter | None:
+        """The same with its payload; None where it is no dead letter any more."""
         try:
-            self._check_format()
-            record = self._record(mail_id)
+            return self._whole(letter)
         except redis.RedisError as error:
             raise translated(error) from error
-        return _letter(mail_id, record) if record.get(b"state") in _DEAD else None
+
+    def _whole(self, letter: DeadLetter) -> DeadLetter | None:
+        return _letter(letter.id, self._record(letter.id))
 
     def waiting(self, dead: bool) -> list[tuple[int, str, Waiting]]:
         """(sequence, id, mail) of what is queued, deferred and, if asked, dead: oldest first."""
-        try:
-            self._check_format()
+        with self._reading():
             ids = self.client.zrange(self.keys(Key.DUE), 0, -1)
             ids += self.client.zrange(self.keys(Key.DEAD), 0, -1) if dead else []
             mails = [(mail_id.decode(), self._record(mail_id.decode())) for mail_id in ids]
-        except redis.RedisError as error:
-            raise translated(error) from error
         states = (b"queued", b"deferred", b"failed", b"held")
         return sorted(
             (
@@ -199,8 +202,7 @@ class Queries:
 
     def doubts(self) -> list[tuple[str, int, str]]:
         """(id, when in ms, state by now or `sent`) of the mails that a relay may have twice, oldest first."""
-        try:
-            self._check_format()
+        with self._reading():
             found = self.client.zrange(self.keys(Key.DOUBTS), 0, -1, withscores=True)
             return [
                 (
@@ -210,16 +212,11 @@ class Queries:
                 )
                 for mail_id, at in found
             ]
-        except redis.RedisError as error:
-            raise translated(error) from error
 
     def beats(self) -> dict[str, str]:
         """Each owner's pulse: it changes while its worker is alive."""
-        try:
-            self._check_format()
+        with self._reading():
             return self._hash(Key.OWNERS)
-        except redis.RedisError as error:
-            raise translated(error) from error
 
     def _record(self, mail_id: str) -> dict[bytes, bytes]:
         """The record with its payload, wherever that lies."""
@@ -250,7 +247,10 @@ def _relay(breaker: dict[str, str], bears: int, now: float) -> dict[str, Any]:
     }
 
 
-def _letter(mail_id: str, record: dict[bytes, bytes]) -> DeadLetter:
+def _letter(mail_id: str, record: dict[bytes, bytes]) -> DeadLetter | None:
+    """None where this is no record of a dead letter."""
+    if record.get(b"state") not in _DEAD:
+        return None
     return DeadLetter(
         id=mail_id,
         reason=_text(record, b"reason"),

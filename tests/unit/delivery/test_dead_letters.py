@@ -34,9 +34,9 @@ class Kept:
             if ids is None or found.id in ids:
                 yield replace(found, raw=b"")
 
-    def dead_letter(self, mail_id: str) -> DeadLetter | None:
-        self.read.append(mail_id)
-        return self.letters.get(mail_id)
+    def whole(self, letter: DeadLetter) -> DeadLetter | None:
+        self.read.append(letter.id)
+        return self.letters.get(letter.id)
 
 
 def selected(kept: Kept, wanted: Selection, payloads: bool = False) -> list[str]:
@@ -79,7 +79,7 @@ def test_payloads_are_read_of_those_that_fit() -> None:
 
 def test_one_that_is_gone_meanwhile_is_left_out() -> None:
     kept = Kept(*LETTERS)
-    kept.dead_letter = lambda mail_id: None  # type: ignore[method-assign]
+    kept.whole = lambda letter: None  # type: ignore[method-assign]
     assert selected(kept, Selection(), payloads=True) == []
 
 
