@@ -58,6 +58,10 @@ class Runner:
         answers: list[Any] = self._with_patience(lambda: self._call.many(commands), repeat=True)
         return answers
 
+    def migrate(self) -> None:
+        """Makes the spool one of this version's format, if it is not. Raises `WrongFormat` where that must wait."""
+        self._with_patience(self._migrate, repeat=True)
+
     def _run_on_lists(self, arguments: Any, repeat: bool) -> Any:
         """With the legacy lists as keys, without those that this user of Redis may not touch: they stop no other. Redis
         refuses a script for one such key before it runs."""
@@ -97,7 +101,7 @@ class Runner:
         lost = list(self._lost)
         for begin in range(0, len(lost), CALLED_OFF):
             part = lost[begin : begin + CALLED_OFF]
-            self._in_this_format((), CallOff(part), kept=True)
+            self._evaluate((), CallOff(part), kept=True)
             for number in part:
                 self._lost.pop(number, None)
 

@@ -52,6 +52,11 @@ class Spool:
         self.runner = Runner(client, self.queues, self.keys, constants)
         self._run = self.runner.run
 
+    def migrate(self) -> None:
+        """Makes the spool one of this version's format, if it is not. Raises `WrongFormat` while workers of an older
+        version are at work in theirs, and for a newer one."""
+        self.runner.migrate()
+
     # From the list and from new code.
 
     def claim(self, owner: str, token: str, most: int) -> Claim:

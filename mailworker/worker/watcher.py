@@ -63,7 +63,7 @@ def _wait_for_an_older_version(spool: Spool) -> None:
     told = False
     while not stopping.begun():
         try:
-            spool.wake(())
+            spool.migrate()
         except NewerFormat as error:
             _end_worker(error)
         except WrongFormat as error:
