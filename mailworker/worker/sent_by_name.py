@@ -46,7 +46,7 @@ def keep(mail_id: str, args: Any, kwargs: Any, eta: Any) -> str:
     try:
         call = _read(mail_id, args, kwargs, eta)
     except (TypeError, Unsendable):
-        return runtime.spool().accept(mail_id, _as_they_came(args, kwargs), keyed=True).id
+        return _as_it_came(mail_id, args, kwargs).id
     return give_a_record(runtime.spool(), call).id
 
 
@@ -55,14 +55,16 @@ def _read(mail_id: str, args: Any, kwargs: Any, eta: Any) -> Call:
 
 
 def _bury(mail_id: str, args: Any, kwargs: Any, reason: str, detail: str) -> None:
-    accepted = runtime.spool().accept(mail_id, _as_they_came(args, kwargs), keyed=True)
+    accepted = _as_it_came(mail_id, args, kwargs)
     if accepted.new:  # another one that waits under this id may be a good mail
         with runtime.slots().take() as slot:
             runtime.delivery().refuse(slot, accepted.id, reason, detail)
 
 
-def _as_they_came(args: Any, kwargs: Any) -> bytes:
-    return json.dumps({"args": args, "kwargs": kwargs}).encode("utf-8")
+def _as_it_came(mail_id: str, args: Any, kwargs: Any) -> Accepted:
+    """The record of what is no mail: it has the arguments."""
+    payload = json.dumps({"args": args, "kwargs": kwargs}).encode("utf-8")
+    return runtime.spool().accept(mail_id, payload, keyed=True)
 
 
 @contextlib.contextmanager
