@@ -1,10 +1,14 @@
-"""What integration tests share: no connection to a relay is left open behind a test."""
+"""What integration tests share: a client of an empty Redis; and no connection to a relay is left open behind a test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+import redis
+
+from mailworker.spool import connect
+from tests.conftest import RedisServer
 
 from . import smtp_client
 
@@ -14,3 +18,9 @@ def _close_connections() -> Iterator[None]:
     yield
     while smtp_client.opened:
         smtp_client.opened.pop().close()
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> redis.Redis:
+    """As the spool connects."""
+    return connect(redis_server.url)

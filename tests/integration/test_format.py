@@ -11,21 +11,13 @@ import redis
 
 from mailworker.errors import NewerFormat, SpoolError, WrongFormat
 from mailworker.outcome import Sent
-from mailworker.spool import Queries, Spool, connect
+from mailworker.spool import Queries, Spool
 from mailworker.spool.constants import SPOOL_FORMAT
 from mailworker.worker.pulse import Pulse
-from tests.conftest import RedisServer
 from tests.spools import queries_of, spool_of
 
 QUEUE = "queue:email"
 NEWER = SPOOL_FORMAT + 1
-
-
-@pytest.fixture
-def client(redis_server: RedisServer) -> redis.Redis:
-    client = connect(redis_server.url)
-    client.flushall()
-    return client
 
 
 @pytest.fixture

@@ -76,11 +76,6 @@ class Holder:
 
 
 @pytest.fixture
-def client(redis_server: RedisServer) -> redis.Redis:
-    return connect(redis_server.url)
-
-
-@pytest.fixture
 def holder(redis_server: RedisServer) -> Iterator[Holder]:
     holder = Holder(redis_server.port)
     yield holder

@@ -6,19 +6,11 @@ import pytest
 import redis
 
 from mailworker.outcome import Failed, Sent
-from mailworker.spool import Spool, connect
-from tests.conftest import RedisServer
+from mailworker.spool import Spool
 from tests.spools import queries_of, spool_of
 
 QUEUE = "queue:email"
 BRIDGE, CHILD, OTHER = "w:1/1.1.0", "w:1/2.1.0", "w:1/3.1.0"
-
-
-@pytest.fixture
-def client(redis_server: RedisServer) -> redis.Redis:
-    client = connect(redis_server.url)
-    client.flushall()
-    return client
 
 
 @pytest.fixture
