@@ -6,6 +6,16 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
+class Dsn:
+    """Of which a sender wants to be told (RFC 3461). Given to a relay that announces DSN, and to no other."""
+
+    notify: tuple[str, ...] = ()
+    """NEVER alone, or some of SUCCESS, FAILURE, DELAY; empty to leave it to the relay."""
+    ret: str = ""
+    """FULL or HDRS, what of the message comes back; empty to leave it to the relay."""
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """What one SMTP transaction carries. `data` ends in CRLF and has its dots not yet stuffed."""
 
@@ -13,6 +23,7 @@ class Envelope:
     recipients: tuple[str, ...]
     data: bytes
     smtputf8: bool = False
+    dsn: Dsn | None = None
 
     def only(self, recipients: tuple[str, ...]) -> Envelope:
         """The same message for those of its recipients who do not have it yet."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..envelope import Dsn
 from ..errors import Unsendable
 from .address import Mailbox, each_once
+from .file import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class RawMail:
+    """A finished message and its envelope, as another program built it: its own From, Message-ID and structure."""
+
+    recipients: tuple[str, ...]
+    return_path: str
+    """MAIL FROM; empty for the null sender."""
+    message: bytes
+    """Its lines end in CRLF."""
+    dsn: Dsn | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Email:
     """One mail as its author meant it. Text is octets: what is not UTF-8 arrives as it came.
 
@@ -25,12 +39,34 @@ class Email:
 
     to: tuple[Mailbox, ...]
     subject: bytes
-    body: bytes
+    body: bytes | None
+    """None where there is no text part beside the HTML."""
+    html: bytes | None = None
+    cc: tuple[Mailbox, ...] = ()
+    bcc: tuple[Mailbox, ...] = ()
+    """Recipients whom no header shows."""
+    reply_to: tuple[Mailbox, ...] = ()
+    sender: Mailbox | None = None
+    """The author, where it is not the site's."""
+    return_path: str | None = None
+    """MAIL FROM, where it is not the author's address; empty for the null sender."""
+    headers: tuple[tuple[str, bytes], ...] = ()
+    """Of the caller's own, in their order."""
+    attachments: tuple[File, ...] = ()
+    inline: tuple[File, ...] = ()
+    list_unsubscribe: tuple[str, ...] = ()
+    """URLs: `https:` and `mailto:`."""
+    dsn: Dsn | None = None
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """All that go with it."""
+        return self.inline + self.attachments
 
     @property
     def recipients(self) -> tuple[Mailbox, ...]:
         """Everybody who is to have the mail, each address once."""
-        everybody = self.to
+        everybody = self.to + self.cc + self.bcc if self.cc or self.bcc else self.to
         return everybody if len(everybody) == 1 else each_once(everybody)
 
 

@@ -53,7 +53,7 @@ def build(email: Email, sender: Mailbox, message_id: str, accepted_ms: int) -> E
         )
     )
     _check(head)
-    encoding, body = _content(email.body)
+    encoding, body = _content(email.body or b"")
     return Envelope(
         sender=sender.address,
         recipients=tuple([mailbox.address for mailbox in recipients]),
