@@ -60,6 +60,11 @@ class Ahead:
         seconds_each = (time.monotonic() - self._at) / len(self._committed)
         return min(self.connection.relay.window, int(AT_ONCE / max(seconds_each, 1e-6)))
 
+    def again(self, mail: Outgoing) -> None:
+        """A mail that came from here was not sent: it comes again, and is committed anew."""
+        self._committed.discard(mail.id)
+        self.journal.again(mail)
+
     def give_back(self) -> None:
         """What waits here did not begin to leave."""
         give_back(self.journal, self._waiting)

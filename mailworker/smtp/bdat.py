@@ -23,6 +23,7 @@ from .transaction import (
     Answers,
     Commands,
     begin,
+    goes_without_dsn,
     next_mail,
     out_of_sequence,
     read_final,
@@ -46,12 +47,13 @@ refuses what follows too many and reads the chunk as commands. And among many th
 @dataclass(slots=True)
 class Written:
     """A mail that left as a whole, and what was answered so far: to MAIL and each RCPT perhaps before the content
-    left. `reset` where RSET went before it."""
+    left. `reset` where RSET went before it, `dsn` where it asked for notifications."""
 
     mail: Outgoing
     reset: bool
     sender: Reply | None = None
     recipients: tuple[Reply, ...] = ()
+    dsn: bool = False
 
     def refusal(self) -> Verdict | None:
         """What is certain before the content is answered: a mail without a sender or a recipient is none."""
@@ -161,7 +163,7 @@ class _Stream:
 
     def _start_alone(self, mail: Outgoing) -> bool:
         """Its content leaves when its recipients are known. True where the next mail may be begun."""
-        commands = begin(self.connection, mail.envelope)
+        commands = begin(self.connection, mail)
         try:
             answers = self._ask(commands)
         except BaseException as error:
@@ -173,7 +175,9 @@ class _Stream:
         if self.connection.good_bye:  # it may follow recipients that were taken
             self.journal.done(mail, answers.refusal())
             raise SmtpError("RCPT", 421, "the relay says good-bye")
-        if not answers.accepted:
+        if goes_without_dsn(self.connection, commands.dsn, answers):
+            self.journal.again(mail)
+        elif not answers.accepted:
             self.journal.done(mail, answers.refusal())
         elif self.journal.commit([mail]):
             head = f"{_bdat(mail)}\r\n".encode()
@@ -201,8 +205,8 @@ class _Stream:
         written: list[Written] = []
         heads: list[bytes] = []
         for mail in mails:
-            commands = begin(self.connection, mail.envelope)
-            written.append(Written(mail, commands.reset))
+            commands = begin(self.connection, mail)
+            written.append(Written(mail, commands.reset, dsn=commands.dsn))
             heads.append(commands.together(_bdat(mail)))
         self._write(written, heads)
 
@@ -329,7 +333,9 @@ class _Stream:
                 self.journal.done(written.mail, verdict)
                 self._all_again()
             raise SmtpError(verdict.phase, final.code, final.text)
-        if answers.accepted:
+        if goes_without_dsn(self.connection, written.dsn, answers):
+            self.journal.again(written.mail)
+        elif answers.accepted:
             self.unconfirmed.add(written.mail, verdict)
         else:
             self.journal.done(written.mail, verdict)

@@ -71,6 +71,11 @@ class Connection:
         return self.relay.pipelining and "PIPELINING" in self.extensions and "PIPELINING" not in self.mistrusted
 
     @property
+    def dsn(self) -> bool:
+        """Delivery status notifications (RFC 3461)."""
+        return "DSN" in self.extensions and "DSN" not in self.mistrusted and self.relay.dsn
+
+    @property
     def chunking(self) -> bool:
         """BDAT in the same write as MAIL and RCPT, which needs both extensions."""
         announced = "CHUNKING" in self.extensions and "CHUNKING" not in self.mistrusted

@@ -15,7 +15,7 @@ from .connection import Connection
 from .group import BEHIND_A_DOT, BadGroup, Group, Groups, lone_dot
 from .journal import Journal, Outgoing, content_stayed, give_back
 from .replies import Reply
-from .transaction import Answers, ask, begin, read_final, time_to_read
+from .transaction import Answers, ask, begin, goes_without_dsn, read_final, time_to_read
 from .unconfirmed import Unconfirmed
 from .verdict import Verdict
 from .writing import LARGE
@@ -81,7 +81,7 @@ class _OneByOne:
         mail = self.ahead.next()
         if mail is None:
             return None
-        commands = begin(self.connection, mail.envelope)
+        commands = begin(self.connection, mail)
         try:
             if not self.connection.pipelining:
                 return mail, ask(self.connection, commands)
@@ -114,7 +114,10 @@ class _OneByOne:
     def _refused(self, mail: Outgoing, answers: Answers) -> None:
         connection = self.connection
         verdict = answers.refusal()
-        self.unconfirmed.add(mail, verdict)
+        if goes_without_dsn(connection, mail.envelope.dsn is not None and connection.dsn, answers):
+            self.ahead.again(mail)
+        else:
+            self.unconfirmed.add(mail, verdict)
         if connection.good_bye:
             raise SmtpError(verdict.phase, 421, "the relay says good-bye")
         if answers.data is None or not answers.data.intermediate:
@@ -149,7 +152,7 @@ class _OneByOne:
     def _following(self) -> Group | None:
         """The next mail, whose commands may leave with this one's content."""
         mail = self.ahead.next() if self.connection.pipelining else None
-        return Group(mail, begin(self.connection, mail.envelope), BEHIND_A_DOT) if mail else None
+        return Group(mail, begin(self.connection, mail), BEHIND_A_DOT) if mail else None
 
     def _write_content(self, mail: Outgoing, following: Group | None) -> Reply:
         """The reply to the content. Raises what ended the session; then this mail has its verdict where it was cut

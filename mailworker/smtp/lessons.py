@@ -43,6 +43,7 @@ class Lessons:
             mails=min(known.mails, ended_after or known.mails),
             chunking=known.chunking and "CHUNKING" not in without,
             pipelining=known.pipelining and "PIPELINING" not in without,
+            dsn=known.dsn and "DSN" not in without,
         )
         if learned != known:
             holds = SUSPICION_HOLDS if suspected - mistrusted else LESSON_HOLDS

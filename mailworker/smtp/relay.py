@@ -40,6 +40,7 @@ class Relay:
     helo: str = ""
     pipelining: bool = True
     chunking: bool = True
+    dsn: bool = True
     window: int = 4
     idle: float = 20
     mails: int = 1000

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from ..envelope import Envelope
 from ..errors import OutOfStep, SmtpError
+from . import dsn
 from .connection import Connection
 from .journal import Journal, Outgoing
 from .refusals import wants_login
@@ -88,25 +89,56 @@ class Commands(NamedTuple):
     """RSET goes first."""
     mail: str
     recipients: list[str]
+    dsn: bool = False
+    """They say which notifications are wanted."""
 
     def together(self, *behind: str) -> bytes:
         """All in one write, and these behind them."""
         return "\r\n".join([*["RSET"] * self.reset, self.mail, *self.recipients, *behind, ""]).encode("utf-8")
 
 
-def begin(connection: Connection, envelope: Envelope) -> Commands:
+def begin(connection: Connection, mail: Outgoing) -> Commands:
     """Counts the mail, and says what to begin it with.
 
     RSET goes before every MAIL whose predecessor has not been taken, or not yet: after a failed BDAT the relay's state
     is indeterminate (RFC 3030, 2), and recipients left over from one mail must never get the next.
     """
+    envelope = mail.envelope
     reset = connection.begin_mail()
     size = f" SIZE={len(envelope.data)}" if connection.has("SIZE") else ""
-    utf8 = ""
-    if envelope.smtputf8:
-        utf8 = " BODY=8BITMIME SMTPUTF8" if connection.has("8BITMIME") else " SMTPUTF8"
+    sender = f"MAIL FROM:<{envelope.sender}>{size}{_characters(connection, envelope)}"
     recipients = [f"RCPT TO:<{recipient}>" for recipient in envelope.recipients]
-    return Commands(reset, f"MAIL FROM:<{envelope.sender}>{size}{utf8}", recipients)
+    asks = envelope.dsn is not None and connection.dsn
+    if envelope.dsn is not None and asks:
+        sender += dsn.of_mail(envelope.dsn, mail.id)
+        recipients = [
+            line + dsn.of_recipient(envelope.dsn, recipient)
+            for line, recipient in zip(recipients, envelope.recipients, strict=True)
+        ]
+    return Commands(reset, sender, recipients, asks)
+
+
+def _characters(connection: Connection, envelope: Envelope) -> str:
+    """What MAIL says of those outside ASCII (RFC 6152, 6531).
+
+    A mail that has such and a relay that does not announce 8BITMIME: it goes as it is, as Exim and qmail do. Only
+    messages that others built have them. To write those anew would break their signatures, and relays pass eight bits.
+    """
+    if not envelope.smtputf8 and envelope.data.isascii():
+        return ""
+    body = " BODY=8BITMIME" if connection.has("8BITMIME") else ""
+    return f"{body} SMTPUTF8" if envelope.smtputf8 else body
+
+
+def goes_without_dsn(connection: Connection, asked: bool, answers: Answers) -> bool:
+    """True where the relay, or something before it, announced DSN, and refuses a mail that asked for it, for that. It
+    is to come again: from now on none asks."""
+    if not asked or connection.good_bye or answers.accepted:
+        return False
+    if not dsn.refused(answers.recipients if answers.mail.positive else [answers.mail]):
+        return False
+    connection.mistrust("DSN")
+    return True
 
 
 def read_reset(connection: Connection) -> Reply:

@@ -511,7 +511,7 @@ class Session:
         return b"250 2.1.0 Ok\r\n"
 
     def _rcpt(self, argument: str) -> bytes:
-        match = re.fullmatch(r'TO:<((?:"[^"]*"|[^>])*)>', argument, re.IGNORECASE)
+        match = re.fullmatch(r'TO:<((?:"[^"]*"|[^>])*)>(?: .*)?', argument, re.IGNORECASE)
         if self.sender is None:
             return b"503 5.5.1 Error: need MAIL command\r\n"
         if match is None:
