@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import (
+        IdempotencyError,
         MailDeferred,
         MailFailed,
         MailworkerError,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "IdempotencyError",
     "MailDeferred",
     "MailFailed",
     "MailworkerError",

@@ -31,6 +31,10 @@ class Unsendable(MailworkerError, ValueError):
         return self.detail
 
 
+class IdempotencyError(MailworkerError, ValueError):
+    """Another mail was accepted under this key, or this id, within its window."""
+
+
 class SpoolError(MailworkerError):
     """Redis did not answer, or answered that it cannot write. Nothing was decided."""
 

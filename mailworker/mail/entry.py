@@ -1,4 +1,5 @@
-"""A mail and the octets of an entry, or of a record in the spool: read and written by the table of its fields. Pure."""
+"""A plain mail and the octets of an entry, or of its record in the spool: read and written by the table of its fields.
+Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +13,14 @@ from typing import Any, Final
 from ..errors import Unsendable
 from . import payload, php
 from .email import Email, Limits, check_recipients
-from .fields import FIELDS, NEEDED, Field, Kind
+from .fields import PLAIN, Field, PlainKind
 
 logger = logging.getLogger(__name__)
 
 # The table as it is needed here, looked up once: each mail passes through.
-_READERS: Final = tuple((field.name, field.name.encode("ascii"), field.kind.from_value) for field in FIELDS)
-_SIZES: Final = tuple((attrgetter(field.name), field.kind.size) for field in FIELDS)
-_MOST_BETWEEN: Final = 2 + sum(len(field.name) + 6 for field in FIELDS)
+_READERS: Final = tuple((field.name, field.name.encode("ascii"), field.kind.from_value) for field in PLAIN)
+_SIZES: Final = tuple((attrgetter(field.name), field.kind.size) for field in PLAIN)
+_MOST_BETWEEN: Final = 2 + sum(len(field.name) + 6 for field in PLAIN)
 """Octets of the JSON between the contents: names, quotes, colons, commas and braces."""
 
 
@@ -38,7 +39,7 @@ def from_entry(raw: bytes, limits: Limits) -> Email:
     for name, key, read in _READERS:
         if key in values:
             contents[name] = read(name, values[key])
-        elif name in NEEDED:
+        else:
             raise Unsendable("missing_field", f"{name}: missing")
     email = Email(**contents)
     check_recipients(email, limits)
@@ -46,7 +47,7 @@ def from_entry(raw: bytes, limits: Limits) -> Email:
 
 
 def writer(
-    fields: Iterable[Field], mail: type, how: Callable[[Kind], Callable[[Any], Any]]
+    fields: Iterable[Field], mail: type, how: Callable[[PlainKind], Callable[[Any], Any]]
 ) -> Callable[[Any], list[tuple[str, Any]]]:
     """A function of a `mail` that returns the names of its fields and what is written of each, in their order. A field
     that has its default is left out: who does not know it need not read it."""
@@ -68,8 +69,8 @@ def _position(field: Field) -> int:
     return _AS_PUSHED.index(field.name) if field.name in _AS_PUSHED else len(_AS_PUSHED)
 
 
-_as_json: Final = writer(FIELDS, Email, lambda kind: kind.to_json)
-_as_php: Final = writer(sorted(FIELDS, key=_position), Email, lambda kind: kind.to_php)
+_as_json: Final = writer(PLAIN, Email, lambda kind: kind.to_json)
+_as_php: Final = writer(sorted(PLAIN, key=_position), Email, lambda kind: kind.to_php)
 
 
 def to_entry(email: Email) -> bytes:

@@ -4,18 +4,23 @@
 A field here is an attribute of `Email` and a parameter of `arguments.send_email`, under the same name. What is passed
 beside the mail, as a time or an id, is no field: it is an attribute of `arguments.Call`.
 
+A mail of `PLAIN` fields alone is kept in the spool as an entry of the legacy list is; any other as a frame.
+
 A new field has a default in `Email`, and a mail that has it is written without the field. One that an older version
 would not read, and so drop without a word, counts `SPOOL_FORMAT` up (`spool/constants.py`).
 """
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from .email import Email
-from .mailboxes import Mailboxes
+from .dsn import DsnOptions
+from .files import Files, Inline
+from .links import Links
+from .mailboxes import Mailboxes, OneMailbox, ReturnPath
+from .own_headers import OwnHeaders
+from .parts import Parts
 from .text import Text
 
 MAX_SUBJECT: Final = 64 * 1024
@@ -31,14 +36,24 @@ class Kind(Protocol):
     def from_argument(self, name: str, value: Any) -> Any:
         """What a caller passed. Raises `TypeError` for a wrong type, else `Unsendable`."""
 
+    def to_frame(self, content: Any, parts: list[bytes]) -> Any:
+        """A value for `json.dumps`; octets that stand behind it in the frame are put at the end of `parts`."""
+
+    def from_frame(self, value: Any, parts: Parts) -> Any:
+        """The same content again."""
+
+    def size(self, content: Any) -> int:
+        """About how many octets it is in the finished mail."""
+
+
+class PlainKind(Kind, Protocol):
+    """That of a field which an entry of the legacy list has always had."""
+
     def to_json(self, content: Any) -> Any:
-        """A value for `json.dumps`, from which `from_value` makes the same again."""
+        """A value for `json.dumps`, from which `from_value` makes the same again: of six times `size` at most."""
 
     def to_php(self, content: Any) -> bytes:
         """The same as `serialize()` writes it."""
-
-    def size(self, content: Any) -> int:
-        """So many octets that the JSON of it has six times as many at most: a cheap look before it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +61,31 @@ class Field:
     """`header` is the one that shows its mailboxes, None where there are none to be shown."""
 
     name: str
-    kind: Kind
+    kind: Any
     header: bytes | None = None
 
 
-FIELDS: Final = (
+PLAIN: Final = (
     Field("to", Mailboxes(), header=b"To"),
     Field("subject", Text(at_most=MAX_SUBJECT)),
-    Field("body", Text()),
+    Field("body", Text(apart=True)),
 )
 
-WANTED: Final = frozenset(field.name.encode("ascii") for field in FIELDS)
-"""The keys of an entry that a mail is made of. All others are left unread."""
+FIELDS: Final = (
+    *PLAIN,
+    Field("html", Text(apart=True)),
+    Field("cc", Mailboxes(), header=b"Cc"),
+    Field("bcc", Mailboxes()),
+    Field("reply_to", Mailboxes(), header=b"Reply-To"),
+    Field("sender", OneMailbox()),
+    Field("return_path", ReturnPath()),
+    Field("headers", OwnHeaders()),
+    Field("attachments", Files()),
+    Field("inline", Inline()),
+    Field("list_unsubscribe", Links()),
+    Field("dsn", DsnOptions()),
+)
 
-NEEDED: Final = frozenset(attribute.name for attribute in dataclasses.fields(Email) if attribute.default is MISSING)
-"""The names of those without which there is no mail."""
+PLAIN_NAMES: Final = frozenset(field.name for field in PLAIN)
+"""The names of those without which there is no entry. All other keys of one are left unread, unless a site allows
+them."""

@@ -1,4 +1,4 @@
-"""A field that holds mailboxes: those to whom a mail goes."""
+"""A field that holds mailboxes: those to whom a mail goes, or from whom it comes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from ..errors import Unsendable
 from . import address, php
 from .address import Mailbox, each_once
+from .parts import Parts, as_octets, as_text
 from .php import Key, Opaque, Scalar, Value
-from .text import utf8
+from .text import text_of, utf8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,12 @@ class Mailboxes:
     def to_json(self, content: tuple[Mailbox, ...]) -> dict[str, str | None]:
         return {mailbox.address: mailbox.name.decode("utf-8") or None for mailbox in content}
 
+    def to_frame(self, content: tuple[Mailbox, ...], _: list[bytes]) -> list[list[str]]:
+        return [_pair(mailbox) for mailbox in content]
+
+    def from_frame(self, value: list[list[str]], _: Parts) -> tuple[Mailbox, ...]:
+        return tuple([_of_frame(pair) for pair in value])
+
     def to_php(self, content: tuple[Mailbox, ...]) -> bytes:
         pairs = (
             php.string(mailbox.address.encode("utf-8")) + (php.string(mailbox.name) if mailbox.name else b"N;")
@@ -47,6 +54,65 @@ class Mailboxes:
 
     def size(self, content: tuple[Mailbox, ...]) -> int:
         return sum(len(mailbox.address) + len(mailbox.name) + 2 for mailbox in content)
+
+
+@dataclass(frozen=True, slots=True)
+class OneMailbox:
+    """As `Mailboxes`, of one."""
+
+    def from_value(self, name: str, value: Value) -> Mailbox | None:
+        return _only(name, Mailboxes().from_value(name, value))
+
+    def from_argument(self, name: str, value: Any) -> Mailbox | None:
+        return _only(name, Mailboxes().from_argument(name, value))
+
+    def to_frame(self, content: Mailbox, _: list[bytes]) -> list[str]:
+        return _pair(content)
+
+    def from_frame(self, value: list[str], _: Parts) -> Mailbox:
+        return _of_frame(value)
+
+    def size(self, content: Mailbox | None) -> int:
+        return len(content.address) + len(content.name) + 2 if content else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnPath:
+    """An address without a name, or an empty text: the null sender."""
+
+    def from_value(self, name: str, value: Value) -> str | None:
+        if value is None or value == b"":
+            return None if value is None else ""
+        if not isinstance(value, bytes):
+            raise Unsendable("bad_field", f"{name}: not an address")
+        return _mailbox(name, value, None).address
+
+    def from_argument(self, name: str, value: Any) -> str | None:
+        text = text_of(name, value, "an address as str, or '' for the null sender")
+        return address.check(text, name) if text else ""
+
+    def to_frame(self, content: str, _: list[bytes]) -> str:
+        return content
+
+    def from_frame(self, value: str, _: Parts) -> str:
+        return value
+
+    def size(self, _: str | None) -> int:
+        return 0
+
+
+def _only(name: str, mailboxes: tuple[Mailbox, ...]) -> Mailbox | None:
+    if len(mailboxes) > 1:
+        raise Unsendable("bad_address", f"{name}: {len(mailboxes)} addresses, expected one")
+    return mailboxes[0] if mailboxes else None
+
+
+def _pair(mailbox: Mailbox) -> list[str]:
+    return [mailbox.address, as_text(mailbox.name)]
+
+
+def _of_frame(pair: list[str]) -> Mailbox:
+    return Mailbox(pair[0], as_octets(pair[1]))
 
 
 def _of_entry(name: str, key: Key, item: Value) -> Mailbox:

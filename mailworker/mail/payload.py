@@ -13,10 +13,13 @@ from typing import Any, Final
 
 from ..errors import Unsendable
 from . import compression, igbinary, messagepack, php
-from .fields import WANTED
+from .fields import PLAIN_NAMES
 from .php import Opaque, Value
 
 MAX_WRAPS: Final = 3
+
+WANTED: Final = frozenset(name.encode("ascii") for name in PLAIN_NAMES)
+"""The keys of an entry that a mail is made of. All others are left unread."""
 
 _PHP = (b"a", b"s", b"S", b"i", b"d", b"b", b"N")
 _OBJECTS = (b"O:", b"C:", b"E:")

@@ -1,20 +1,22 @@
-"""A field that holds text: the subject and the body. As octets, since a legacy one may be in any charset."""
+"""A field that holds text: the subject, the body, the HTML. As octets, since a legacy one may be in any charset."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ..errors import Unsendable
 from . import php
+from .parts import Parts, as_octets, as_text
 from .php import Opaque, Value
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """`at_most` so many octets, None for as many as the mail may have."""
+    """`at_most` so many octets, None for as many as the mail may have. In a frame it stands `apart`, as it is."""
 
     at_most: int | None = None
+    apart: bool = False
 
     def from_value(self, name: str, value: Value) -> bytes:
         if not isinstance(value, bytes):
@@ -26,18 +28,27 @@ class Text:
         return value
 
     def from_argument(self, name: str, value: Any) -> bytes:
-        if not isinstance(value, str):
-            raise TypeError(f"{name}: expected str, got {type(value).__name__}")
-        return self.from_value(name, utf8(name, value))
+        return self.from_value(name, utf8(name, text_of(name, value)))
 
     def to_json(self, content: bytes) -> str:
         return content.decode("utf-8")
 
+    def to_frame(self, content: bytes | None, parts: list[bytes]) -> str | int | None:
+        if content is None or not self.apart:
+            return content if content is None else as_text(content)
+        parts.append(content)
+        return len(content)
+
+    def from_frame(self, value: Any, parts: Parts) -> bytes | None:
+        if value is None or not self.apart:
+            return value if value is None else as_octets(value)
+        return parts.take(value)
+
     def to_php(self, content: bytes) -> bytes:
         return php.string(content)
 
-    def size(self, content: bytes) -> int:
-        return len(content)
+    def size(self, content: bytes | None) -> int:
+        return len(content) if content else 0
 
     def _too_large(self, name: str, text: bytes) -> Unsendable:
         return Unsendable("too_large", f"{name}: {len(text)} octets, more than {self.at_most}")
@@ -49,3 +60,16 @@ def utf8(name: str, text: str) -> bytes:
         return text.encode("utf-8")
     except UnicodeEncodeError:
         raise Unsendable("bad_text", f"{name}: holds a lone surrogate, which is not text") from None
+
+
+_LAZY: Final = frozenset({"LazyProxy", "LazyString", "Promise"})
+"""Babel's, Flask-Babel's and Django's: a text that is translated when it is asked for."""
+
+
+def text_of(name: str, value: Any, expected: str = "str") -> str:
+    """A `str`, or what a `gettext_lazy` made, in the language of this moment. Raises `TypeError`."""
+    if isinstance(value, str):
+        return value
+    if any(kind.__name__ in _LAZY for kind in type(value).__mro__):
+        return str(value)
+    raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")

@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol, cast
 
 from celery import Task, states
 from celery.result import EagerResult
@@ -16,6 +16,7 @@ from .. import runtime
 from ..delivery.accept import accept
 from ..delivery.direct import send_now
 from ..mail.arguments import SIGNATURE, Call
+from ..mail.email import Email
 from ..spool.redis_errors import words
 from . import calls
 from .names import PRIVATE_REQUEST
@@ -109,7 +110,7 @@ def _read(args: Any, kwargs: Any, task_id: Any = None, countdown: Any = None, et
 
 def _send(call: Call) -> str:
     settings = runtime.settings()
-    return send_now(call.email, settings.author, settings.relays[0])
+    return send_now(cast(Email, call.mail), settings.author, settings.relays[0])
 
 
 def _refusing(method: str) -> Callable[..., NoReturn]:

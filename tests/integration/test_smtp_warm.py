@@ -107,7 +107,7 @@ def settings_of(server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> Settings
     return load()
 
 
-EMAIL = from_arguments((["a@test", "b@test"], "subject", "body"), {}, Limits()).email
+EMAIL = from_arguments((["a@test", "b@test"], "subject", "body"), {}, Limits()).mail
 
 
 def test_sending_directly_returns_the_message_id(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ LIMITS = Limits()
 def test_arguments_take_what_the_legacy_to_takes_and_a_name_with_an_address(
     to: Any, mailboxes: list[tuple[str, bytes]]
 ) -> None:
-    email = from_arguments((to, "s", "b"), {}, LIMITS).email
+    email = from_arguments((to, "s", "b"), {}, LIMITS).mail
     assert email == Email(tuple(Mailbox(address, name) for address, name in mailboxes), b"s", b"b")
 
 
@@ -53,7 +53,7 @@ def test_wrong_types_raise_at_the_call(to: Any, subject: Any, body: Any) -> None
     ("args", "kwargs", "problem"),
     [
         ((), None, "missing a required argument: 'to'"),
-        (("a@b.c",), {"subject": "s"}, "missing a required argument: 'body'"),
+        (("a@b.c",), {"subject": "s"}, r"missing a required argument: 'body' \(or html, template, attachments\)"),
         (["a@b.c", "s", "b", "more"], {}, "too many positional arguments"),
         (None, {"to": "a@b.c", "subject": "s", "body": "b", "too": "x"}, "got an unexpected keyword argument 'too'"),
         (("a@b.c",), {"to": "a@b.c", "subject": "s", "body": "b"}, "multiple values for argument 'to'"),
@@ -91,7 +91,7 @@ def test_what_can_never_be_a_mail_raises_at_the_call(to: Any, subject: str, body
 def test_what_is_accepted_at_the_call_is_small_enough_for_the_spool(body: str, limit: int) -> None:
     """The spool keeps it as JSON, and holds that to the same limit."""
     try:
-        email = from_arguments(({"a@b.c": "Ü\n"}, "s", body), {}, Limits(mail=limit)).email
+        email = from_arguments(({"a@b.c": "Ü\n"}, "s", body), {}, Limits(mail=limit)).mail
     except Unsendable:
         assert len(body.encode()) * 6 + 104 > limit
         return

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailworker.envelope import Dsn
 from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import SIGNATURE, from_arguments
-from mailworker.mail.email import Email, Limits
+from mailworker.mail.email import Email, Limits, RawMail
 from mailworker.mail.entry import check_size, from_entry, to_entry, to_php, writer
-from mailworker.mail.fields import FIELDS, Field
+from mailworker.mail.fields import FIELDS, PLAIN, Field
+from mailworker.mail.file import File
+from mailworker.mail.frame import from_frame, to_frame
 from mailworker.mail.mailboxes import Mailboxes
 from mailworker.mail.text import Text
 
@@ -30,16 +33,46 @@ OCTETS = st.binary(max_size=80) | TEXT.map(str.encode)
 
 
 def emails(octets: st.SearchStrategy[bytes]) -> st.SearchStrategy[Email]:
-    """Any mail of which every text is made of `octets`, field for field as the table says."""
+    """Any plain mail of which every text is made of `octets`, field for field as the table says."""
     box = st.builds(Mailbox, ADDRESSES, octets)
     boxes = st.lists(box, min_size=1, max_size=5, unique_by=lambda box: box.address).map(tuple)
-    return st.builds(Email, **{field.name: boxes if isinstance(field.kind, Mailboxes) else octets for field in FIELDS})
+    return st.builds(Email, **{field.name: boxes if isinstance(field.kind, Mailboxes) else octets for field in PLAIN})
 
 
-def test_the_table_the_mail_and_the_signature_have_the_same_fields() -> None:
+BOX = st.builds(Mailbox, ADDRESSES, OCTETS)
+NAMES = st.text("az._", min_size=1, max_size=9)
+FILE = st.builds(File, NAMES, st.just("text/calendar; method=REQUEST"), OCTETS, st.just(""), st.just("") | NAMES)
+BLOBS = st.builds(File, NAMES, st.just("application/pdf"), st.none(), st.text("0af", min_size=64, max_size=64))
+DSN = st.builds(Dsn, st.lists(st.sampled_from(["SUCCESS", "FAILURE"])).map(tuple), st.sampled_from(["", "HDRS"]))
+
+
+@st.composite
+def rich_emails(draw: st.DrawFn) -> Email:
+    """Any mail as it may stand in a frame."""
+    boxes, files, texts = (st.lists(of, max_size=3).map(tuple) for of in (BOX, FILE | BLOBS, NAMES))
+    return Email(
+        draw(boxes), draw(OCTETS), draw(OCTETS | st.none()), draw(OCTETS | st.none()), draw(boxes), draw(boxes),
+        draw(boxes), draw(BOX | st.none()), draw(NAMES | st.just("") | st.none()),
+        draw(st.lists(st.tuples(NAMES, OCTETS), max_size=3).map(tuple)), draw(files), draw(files), draw(texts),
+        draw(DSN | st.none()),
+    )  # fmt: skip
+
+
+def test_the_table_and_the_mail_have_the_same_fields_and_so_has_the_signature() -> None:
     names = [field.name for field in FIELDS]
     assert names == [attribute.name for attribute in dataclasses.fields(Email)]
-    assert sorted(names) == sorted(SIGNATURE.parameters)
+    beside = {"template", "context", "idempotency_key", "send_at", "expires"}
+    assert {*names, *beside} == set(SIGNATURE.parameters)
+
+
+@given(rich_emails())
+def test_what_is_written_as_a_frame_is_the_mail_that_is_read(email: Email) -> None:
+    assert from_frame(to_frame(email)) == email
+
+
+@given(st.builds(RawMail, st.lists(ADDRESSES).map(tuple), ADDRESSES | st.just(""), OCTETS, DSN | st.none()))
+def test_a_finished_message_is_kept_as_it_is(mail: RawMail) -> None:
+    assert from_frame(to_frame(mail)) == mail
 
 
 @given(emails(TEXT.map(str.encode)))
@@ -67,9 +100,9 @@ def test_what_is_written_as_php_is_what_php_writes() -> None:
 @given(emails(TEXT.map(str.encode)))
 def test_what_was_read_from_a_call_is_the_mail_that_was_passed(email: Email) -> None:
     passed: dict[str, Any] = {
-        field.name: field.kind.to_json(getattr(email, field.name)) for field in FIELDS
+        field.name: field.kind.to_json(getattr(email, field.name)) for field in PLAIN
     }  # {address: name} and text: what a call takes
-    assert from_arguments((), passed, LIMITS).email == email
+    assert from_arguments((), passed, LIMITS).mail == email
 
 
 @given(emails(TEXT.map(str.encode)), st.sampled_from([-1, 0, 1]))

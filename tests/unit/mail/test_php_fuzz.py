@@ -18,7 +18,7 @@ import pytest
 
 from mailworker.errors import Unsendable
 from mailworker.mail import php
-from mailworker.mail.fields import WANTED
+from mailworker.mail.payload import WANTED
 
 from . import php_oracle
 from .test_corpus import CORPUS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailworker.errors import Unsendable
 from mailworker.mail import php
-from mailworker.mail.fields import WANTED
+from mailworker.mail.payload import WANTED
 
 CORPUS = json.loads((Path(__file__).parents[2] / "data" / "corpus.json").read_text("utf-8"))
 

@@ -1,0 +1,39 @@
+"""The type of a file, as its Content-Type says it (RFC 2045, 5.1). Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..errors import Unsendable
+
+DEFAULT: Final = "application/octet-stream"
+
+_WORD = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]{1,127}"
+_PARAMETER: Final = re.compile(rf';[ \t]*({_WORD})=({_WORD}|"[ !#-\[\]-~]{{0,500}}")[ \t]*')
+_TYPE: Final = re.compile(rf"({_WORD})/({_WORD})[ \t]*")
+_REFUSED_PARAMETERS: Final = frozenset({"name", "boundary"})
+
+
+def check(place: str, text: str) -> str:
+    """The type in its usual spelling: `text/calendar; method=REQUEST`. Raises `Unsendable`."""
+    match = _TYPE.match(text)
+    if match is None:
+        raise _bad(place)
+    written = f"{match[1]}/{match[2]}".lower()
+    if written.startswith("multipart/") or written in ("message/partial", "message/external-body"):
+        raise Unsendable("bad_field", f"{place}: {written} is no file; attach what is in it")
+    position, seen = match.end(), set()
+    while position < len(text):
+        parameter = _PARAMETER.match(text, position)
+        if parameter is None or parameter[1].lower() in seen:
+            raise _bad(place)
+        seen.add(parameter[1].lower())
+        if parameter[1].lower() not in _REFUSED_PARAMETERS:
+            written += f"; {parameter[1].lower()}={parameter[2]}"
+        position = parameter.end()
+    return written
+
+
+def _bad(place: str) -> Unsendable:
+    return Unsendable("bad_field", f"{place}: expected type/subtype, as in application/pdf")
