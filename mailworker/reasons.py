@@ -69,7 +69,7 @@ REASONS: Final = {
     "sender_refused": Reason(
         "the relay refused the sender for good (5xx to MAIL). Where it refuses each mail so, mail waits from the third "
         "on, and those before come back",
-        "mend `MAILWORKER_FROM`, retry",
+        "mend `MAILWORKER_FROM`, or the `sender` that the caller chose; retry",
     ),
     "recipient_refused": Reason(
         "the relay refused these recipients for good; the others have the mail",

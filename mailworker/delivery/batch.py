@@ -171,7 +171,7 @@ class Batch:
         self._keep_pace()
         if self._has_too_many_recipients(mail, verdict):
             return
-        said = refusal(verdict)
+        said = refusal(verdict, mail.own_sender)
         step = self._judge(mail, verdict)
         if said is not None and isinstance(step, Failed) and self._is_the_sites(mail, said):
             return
@@ -195,7 +195,7 @@ class Batch:
             self.again(mail)
         else:
             self._split.postpone(mail.id, found.rest)
-            self._judge(Outgoing(mail.id, mail.envelope.only(found.kept)), found.verdict)
+            self._judge(mail.only(found.kept), found.verdict)
         return True
 
     def _judge(self, mail: Outgoing, verdict: Verdict) -> OutcomeSoFar:

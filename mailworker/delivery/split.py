@@ -40,7 +40,7 @@ class SplitMails:
         if len(recipients) <= most:
             return mail
         self.postpone(mail.id, recipients[most:])
-        return Outgoing(mail.id, mail.envelope.only(recipients[:most]))
+        return mail.only(recipients[:most])
 
     def postpone(self, mail_id: str, recipients: tuple[str, ...]) -> None:
         """These come in a later transaction, and before those that wait already."""
@@ -53,7 +53,7 @@ class SplitMails:
         if remainder is None or not remainder.rest:
             return mail
         self.remainders[mail.id] = replace(remainder, rest=())
-        return Outgoing(mail.id, mail.envelope.only(mail.envelope.recipients + remainder.rest))
+        return mail.only(mail.envelope.recipients + remainder.rest)
 
     def so_far(self, mail: Outgoing, outcome: Outcome) -> OutcomeSoFar:
         """What a transaction's outcome means for the whole mail."""
@@ -67,7 +67,7 @@ class SplitMails:
         """For all who were not told yet."""
         remainder = self.remainders[mail.id]
         self.remainders[mail.id] = replace(remainder, rest=())
-        return Outgoing(mail.id, mail.envelope.only(remainder.rest))
+        return mail.only(remainder.rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..envelope import Envelope
@@ -17,6 +17,12 @@ class Outgoing:
 
     id: str
     envelope: Envelope
+    own_sender: bool = False
+    """Its author is not the site's: what a relay has against the sender is said of this mail."""
+
+    def only(self, recipients: tuple[str, ...]) -> Outgoing:
+        """The same for those of its recipients who do not have it yet."""
+        return replace(self, envelope=self.envelope.only(recipients))
 
 
 class Journal(Protocol):

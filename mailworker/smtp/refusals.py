@@ -94,9 +94,13 @@ class Refusal:
 _SITES_CODES: Final = (530, 534, 535, 538, 571)
 
 
-def refusal(verdict: Verdict) -> Refusal | None:
+def refusal(verdict: Verdict, own_sender: bool = False) -> Refusal | None:
     """What in this verdict may be meant for every mail of the site; None where somebody was taken, where it is about
-    this mail or its recipients, or no final refusal."""
+    this mail or its recipients, or no final refusal.
+
+    With `own_sender` the mail's author is not the site's, and the relay has perhaps something against that one alone:
+    more mails are wanted then.
+    """
     replies = [verdict.final] if verdict.phase in ("MAIL", "DATA", "message") else list(verdict.recipients)
     if verdict.final is None or verdict.phase == "SMTPUTF8" or not replies:
         return None
@@ -109,16 +113,31 @@ def refusal(verdict: Verdict) -> Refusal | None:
     enough = _enough(verdict.phase, first)
     if enough is None:
         return None
+    if own_sender and _may_be_the_senders(verdict.phase, first):
+        enough = LIKELY
     return Refusal(
         f"{verdict.phase} {first.code} {same}", enough, f"{verdict.phase}: {first.code} {masked(first.text)}"
     )
 
 
-def _enough(phase: str, reply: Reply) -> int | None:
-    text = _ADDRESS.sub("", reply.text)
+def _may_be_the_senders(phase: str, reply: Reply) -> bool:
+    """At MAIL whatever does not speak of the login, of relaying or of a quota; elsewhere what speaks of a sender."""
+    text, about = _ADDRESS.sub("", reply.text), _about(reply)
+    if phrases.SENDER_REFUSED.is_in(text) or about in ("5.1.7", "5.1.8", "5.7.60"):
+        return True
+    of_the_site = phrases.LOGIN_WANTED.is_in(text) or phrases.RELAYING_DENIED.is_in(text) or _quota(text, about)
+    return phase == "MAIL" and not of_the_site
+
+
+def _about(reply: Reply) -> str:
+    """Its enhanced status code (RFC 3463), empty where it has none."""
     said = _ENHANCED.match(reply.text)
-    about = said[1] if said else ""
-    if phase == "MAIL":  # the sender is always the same
+    return said[1] if said else ""
+
+
+def _enough(phase: str, reply: Reply) -> int | None:
+    text, about = _ADDRESS.sub("", reply.text), _about(reply)
+    if phase == "MAIL":  # nearly always by the same sender
         if phrases.ABOUT_THE_SIZE.is_in(text):
             return None
         against_the_site = (phrases.LOGIN_WANTED, phrases.SENDER_REFUSED, phrases.RELAYING_DENIED)

@@ -116,6 +116,27 @@ def test_plain_words_about_the_sender_count_at_the_first_mail(phase: str, code: 
     assert said.enough == 1
 
 
+@pytest.mark.parametrize(
+    ("phase", "code", "text", "enough"),
+    [
+        ("MAIL", 553, "5.7.1 <x@example.com>: Sender address rejected: not owned by user bob", 5),
+        ("RCPT", 553, "5.7.1 <x@example.com>: Sender address rejected: not owned by user bob", 5),
+        ("MAIL", 550, "no", 5),
+        ("message", 550, "5.7.60 SMTP; Client does not have permissions to send as this sender", 5),
+        ("MAIL", 550, "5.4.5 Daily user sending quota exceeded.", 1),
+        ("MAIL", 535, "5.7.8 Authentication failed", 1),
+        ("RCPT", 554, "5.7.1 <a@example.com>: Relay access denied", 3),
+    ],
+)
+def test_of_a_sender_that_is_not_the_sites_more_refusals_are_wanted(
+    phase: str, code: int, text: str, enough: int
+) -> None:
+    """Else one caller's `sender=` that the relay does not allow would hold up everybody's mail."""
+    said = refusal(verdict(phase, code, text), own_sender=True)
+    assert said is not None
+    assert said.enough == enough
+
+
 @pytest.mark.parametrize(("phase", "code", "text"), NOT_SITES)
 def test_a_refusal_of_a_mail_or_a_recipient_is_not_the_sites(phase: str, code: int, text: str) -> None:
     assert refusal(verdict(phase, code, text)) is None
