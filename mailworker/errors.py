@@ -32,7 +32,17 @@ class Unsendable(MailworkerError, ValueError):
 
 
 class IdempotencyError(MailworkerError, ValueError):
-    """Another mail was accepted under this key, or this id, within its window."""
+    """Another mail was accepted under the same key: nothing is accepted of this call, or of this step of many. `index`
+    is which of many it is."""
+
+    def __init__(self, mail_id: str, index: int | None = None) -> None:
+        super().__init__(mail_id, index)
+        self.mail_id = mail_id
+        self.index = index
+
+    def __str__(self) -> str:
+        which = "" if self.index is None else f"[{self.index}]: "
+        return f"{which}idempotency_key: another mail was accepted under it: write a new key for a new mail"
 
 
 class SpoolError(MailworkerError):

@@ -79,7 +79,9 @@ REASONS: Final = {
         "the relay refused the message for good", "read `detail`, it is what the relay said"
     ),
     "expired": Reason(
-        "put off by the relay until `MAILWORKER_MAX_AGE` was over", "when the relay is well: retry"
+        "put off by the relay until `MAILWORKER_MAX_AGE` was over; or its caller wanted it sent by a time, `expires`, "
+        "that has passed",
+        "when the relay is well: retry",
     ),
     # Its process died.
     "poison": Reason(

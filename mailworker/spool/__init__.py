@@ -5,25 +5,29 @@ and its place in `due` never disagree.
 
 - What the others use: `spool` (the scripts as methods), `queries` (what the commands show), `records` (the values that
   both return), `listen` (waiting for an entry).
+- How new code's mail gets in, with its files: `acceptance`.
 - A script: its arguments in `scripts`, an outcome in them by `settlement`, its text by `script_text`, run by `runner`.
   The names of keys stand in `keys`, what both sides know besides in `constants`, the layout's version in `format`.
 - Who has mails in hand: `owner` makes and reads the names, `machine` knows whether a process is gone.
 - Redis: `connect`, `server` (a URL and its options), `sentinel`, `redis_errors` (what it says when it says no).
 """
 
+from .acceptance import STEP, steps
 from .connect import connect
 from .constants import Constants
 from .queries import DeadLetter, Queries, Waiting
-from .records import Abandoned, Accepted, Claim, Look, Place, Record, Refused, Settled, Taken, token_of
+from .records import Abandoned, Accepted, Claim, Look, New, Place, Record, Refused, Settled, Taken, token_of
 from .spool import Spool
 
 __all__ = [
+    "STEP",
     "Abandoned",
     "Accepted",
     "Claim",
     "Constants",
     "DeadLetter",
     "Look",
+    "New",
     "Place",
     "Queries",
     "Record",
@@ -33,5 +37,6 @@ __all__ = [
     "Taken",
     "Waiting",
     "connect",
+    "steps",
     "token_of",
 ]

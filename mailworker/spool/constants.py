@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-SPOOL_FORMAT: Final = 2
+SPOOL_FORMAT: Final = 3
 """Counts up when a key, or a field of a record, changes so that an older version would misread it; see `format`."""
 
 BATCH: Final = 200
@@ -27,8 +27,8 @@ class Constants:
     spool_format: str = str(SPOOL_FORMAT)
     certain_refusals: int = 3
     """As in `smtp.refusals`: where more refusals in a row are wanted, their words may be meant for the mail."""
-    sent_known_seconds: int = 86_400
-    """For so long a mail whose id its caller chose is known to be sent."""
+    idempotency_seconds: int = 86_400
+    """For so long an id that a caller chose accepts no second mail, and a mail that has it is known to be sent."""
 
     def as_lua(self, literal: Callable[[Any], str]) -> dict[str, str]:
         return {field.name.upper(): literal(getattr(self, field.name)) for field in fields(self)}

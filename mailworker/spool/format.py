@@ -2,6 +2,7 @@
 
     1  before there was a key `format`: one relay without a name, the list of an entry in the field `queue`
     2  keys of each relay by its name, the list in the field `source`
+    3  frames in place of JSON, and files that are kept once: the records that need one are counted
 
 Whoever meets an older one migrates it (`migrate.lua`), once no worker of the older version is at work. Whoever meets a
 newer one stops: what he does not know he would misread, or lose.

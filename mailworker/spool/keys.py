@@ -12,6 +12,8 @@ class Key(StrEnum):
     MAIL = "mail:"
     PAYLOAD = "payload:"
     DAY = "day:"
+    BLOB = "blob:"
+    BLOBS = "blobs"
 
     DUE = "due"
     DEAD = "dead"

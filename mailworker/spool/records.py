@@ -3,7 +3,28 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+NOTHING: Final[Mapping[str, bytes]] = {}
+
+
+class New(NamedTuple):
+    """A mail of new code that is to be accepted.
+
+    `delay` is in seconds. `keyed` where its caller chose the id: it accepts no second mail within a window. `blobs` are
+    the files that are kept once, by their SHA-256 in hex digits. `expires` is by when it is to be sent, a Unix time in
+    ms, 0 for whenever. `digest` is what a second mail with the same chosen id is compared by: 16 octets, or none.
+    """
+
+    id: str
+    payload: bytes
+    delay: float = 0
+    keyed: bool = False
+    blobs: Mapping[str, bytes] = NOTHING
+    expires: int = 0
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +80,10 @@ class Record:
     since: int
     origin: str
     """The id of the mail it came from: a dead letter for some recipients keeps the mail's Message-ID."""
+    framed: bool = False
+    """Its payload is new code's, and may be a frame: what came from a list never is."""
+    expires: int = 0
+    """By when it is to be sent, in ms of Redis's clock; 0 for whenever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,14 @@ from .constants import Constants
 from .keys import Key
 from .scripts import ALL, IN_ANY_FORMAT, WITH_LISTS, name_of
 
-LIBRARIES: Final = ("arguments", "clock", "state", "payload", "places", "relay_gate", "lock", "doorbells", "owner")
+LIBRARIES: Final = (
+    "arguments", "clock", "blobs", "state", "payload", "places", "relay_gate", "lock", "doorbells", "owner",
+    "acceptance",
+)  # fmt: skip
 """Each may need those before it."""
 
 _SCALARS: Final = {str: "ARGV[{}]", bytes: "ARGV[{}]", int: "tonumber(ARGV[{}])", bool: "ARGV[{}] == '1'"}
-_LISTS: Final = (Sequence[str], Sequence[bytes])
+_LISTS: Final = (Sequence[str], Sequence[bytes], Sequence[int])
 
 _MAY_RUN: Final = """\
 if redis.call('GET', FORMAT) ~= SPOOL_FORMAT then

@@ -14,16 +14,41 @@ from typing import Any, Final, NamedTuple
 class Accept(NamedTuple):
     """A mail of new code becomes a record.
 
-    Returns (its id where it is new or else '', 1 if the caller shall ring, what became of the first one).
+    Returns (its id where it is new or else '', 1 if the caller shall ring, why it is not accepted: `missing`, `another`
+    or what became of the first one; the blobs that are missing).
     """
 
     id: str
     payload: bytes
     wait_ms: int
     chosen: bool
-    """By the caller: then it accepts no second mail for a day."""
+    """By the caller: then it accepts no second mail within a window."""
     token: bytes
-    """This mail's, the same where the call is repeated."""
+    """This mail's, of nine octets: the same where the call is repeated."""
+    digest: bytes
+    """Of what the mail is, in 16 octets, or empty: another one under the same chosen id is told."""
+    expires: int
+    """By when it is to be sent, in ms; 0 for whenever."""
+    blobs: str
+    """The digests of those that it needs, with blanks between."""
+
+
+class AcceptMany(NamedTuple):
+    """The same of several, all or none.
+
+    Returns ('', each one's id where it is new or else '', the number of the one that the caller shall ring for or 0);
+    or, where none is accepted: ('missing', the blobs that are missing, 0), ('another', its number, 0).
+    """
+
+    token: bytes
+    """This step's, the same where the call is repeated."""
+    ids: Sequence[str]
+    payloads: Sequence[bytes]
+    waits_ms: Sequence[int]
+    chosen: Sequence[int]
+    digests: Sequence[bytes]
+    expires: Sequence[int]
+    blobs: Sequence[str]
 
 
 class Beat(NamedTuple):
@@ -231,8 +256,9 @@ class Take(NamedTuple):
     """An owner takes mails in hand.
 
     Returns (records, the relay to send them through or '' where none takes mail, 1 if it failed of late, 1 if the
-    caller must ring the bridge, now in ms, what was found abandoned); a record is (id, payload, size, at, tries, rcpt,
-    since, origin), the payload empty where it is too large for a mail or for a script.
+    caller must ring the bridge, now in ms, what was found abandoned or expired); a record is (id, payload, size, at,
+    tries, rcpt, since, origin, 1 if it is new code's, expires), the payload empty where it is too large for a mail or
+    for a script.
     """
 
     owner: str
@@ -260,8 +286,8 @@ class Wake(NamedTuple):
 
 
 ALL: Final[tuple[Any, ...]] = (
-    Accept, Beat, CallOff, Claim, Connected, Disconnected, Drop, GiveBack, Hasten, Look, MayConnect, Migrate, Refused,
-    RelayFailed, RelayFull, RelayWorks, Release, Retry, Settle, Take, Unlock, Wake,
+    Accept, AcceptMany, Beat, CallOff, Claim, Connected, Disconnected, Drop, GiveBack, Hasten, Look, MayConnect,
+    Migrate, Refused, RelayFailed, RelayFull, RelayWorks, Release, Retry, Settle, Take, Unlock, Wake,
 )  # fmt: skip
 
 WITH_LISTS: Final = frozenset({Beat, Claim, Look, Take, Unlock})

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -16,14 +14,26 @@ from ..errors import SpoolError
 from ..outcome import OutcomeSoFar, Sent
 from . import redis_errors as refusal
 from . import scripts
+from .acceptance import Acceptance
 from .constants import Constants
 from .keys import Key, Keys
 from .listen import listen
-from .records import Abandoned, Accepted, Claim, Look, Place, Record, Refused, Settled, Taken, token_of
+from .records import (
+    NOTHING,
+    Abandoned,
+    Accepted,
+    Claim,
+    Look,
+    New,
+    Place,
+    Record,
+    Refused,
+    Settled,
+    Taken,
+    token_of,
+)  # fmt: skip
 from .runner import Runner
 from .settlement import DETAIL, as_json
-
-logger = logging.getLogger(__name__)
 
 CLAIM_OCTETS: Final = 16 * 1024 * 1024
 
@@ -51,6 +61,7 @@ class Spool:
         self._abandoned = abandoned
         self.runner = Runner(client, self.queues, self.keys, constants)
         self._run = self.runner.run
+        self._acceptance = Acceptance(self.runner, self.keys)
 
     def migrate(self) -> None:
         """Makes the spool one of this version's format, if it is not. Raises `WrongFormat` while workers of an older
@@ -77,18 +88,36 @@ class Spool:
         self._tell(abandoned)
         return Claim(_texts(together), _texts(alone), size, bool(locked), bool(lone))
 
-    def accept(self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False) -> Accepted:
-        """Accepts a mail under its id; when this returns it is safe.
+    def accept(
+        self, mail_id: str, payload: bytes, delay: float = 0, keyed: bool = False, *,
+        blobs: Mapping[str, bytes] = NOTHING, expires: int = 0, digest: bytes = b"",
+    ) -> Accepted:  # fmt: skip
+        """Accepts a mail under its id; when this returns it is safe. The arguments are those of `New`.
 
-        A second mail with the id of one that waits, or with a chosen (`keyed`) id that was accepted or sent within a
-        day, is not accepted: that is told as a warning. Where a dead letter of an earlier day has the id, the mail is
-        accepted under another one.
+        A second mail with the id of one that waits, or with a chosen (`keyed`) id that was accepted or sent within the
+        window, is not accepted: that is logged. Where its `digest` says that it is another mail, this raises
+        `IdempotencyError`. Where a dead letter of an earlier day has the id, the mail is accepted under another one.
         """
-        wait = max(0, round(delay * 1000))
-        new, ring, first = self._run(scripts.Accept(mail_id, payload, wait, chosen=keyed, token=os.urandom(9)))
-        if not new:
-            logger.warning("mail %r is not accepted again: the first one %s", mail_id[:200], first.decode())
-        return Accepted(new.decode() or mail_id, bool(ring), bool(new))
+        return self._acceptance.one(New(mail_id, payload, delay, keyed, blobs, expires, digest))
+
+    def accept_many(self, mails: Sequence[New]) -> list[Accepted]:
+        """The same with one script: all of them, or none where it raises. They should be one of `steps`.
+
+        The caller is to ring for one of them at most; that wakes who rings for the others.
+        """
+        return self._acceptance.many(mails)
+
+    # Files that are kept once.
+
+    def blobs(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """Their octets, with one round trip. Without those that are gone."""
+        found = self.runner.read_many([("GET", self.keys(Key.BLOB, digest)) for digest in digests])
+        return {digest: octets for digest, octets in zip(digests, found, strict=True) if octets is not None}
+
+    def blob_uses(self, digests: Sequence[str]) -> dict[str, int]:
+        """How many records need each of them."""
+        found = self.runner.read("HMGET", self.keys(Key.BLOBS), *digests) if digests else []
+        return {digest: int(uses or 0) for digest, uses in zip(digests, found, strict=True)}
 
     # The bridge's lock.
 
@@ -244,6 +273,9 @@ def _place(answer: Sequence[int]) -> Place:
 
 
 def _record(item: list[Any]) -> Record:
-    mail_id, payload, size, at, tries, recipients, since, origin = item
+    mail_id, payload, size, at, tries, recipients, since, origin, framed, expires = item
     remaining = tuple(json.loads(recipients)) if recipients else None
-    return Record(mail_id.decode(), payload, size, int(at), int(tries), remaining, int(since), origin.decode())
+    return Record(
+        mail_id.decode(), payload, size, int(at), int(tries), remaining, int(since), origin.decode(), framed == 1,
+        int(expires),
+    )  # fmt: skip

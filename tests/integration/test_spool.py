@@ -607,7 +607,7 @@ def test_a_dead_letter_of_an_earlier_day_swallows_no_mail(spool: Spool, views: Q
 def test_a_put_whose_answer_was_lost_is_rung_for(
     keyed: bool, spool: Spool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("mailworker.spool.spool.os.urandom", lambda count: b"1" * count)  # the same call
+    monkeypatch.setattr("mailworker.spool.acceptance.os.urandom", lambda count: b"1" * count)  # the same call
     assert spool.accept("m", b"{}", keyed=keyed).ring
     assert spool.accept("m", b"{}", keyed=keyed).ring
     assert spool.client.zcard("mailworker:due") == 1
@@ -627,7 +627,7 @@ def test_a_put_whose_answer_was_lost_and_whose_mail_was_sent_meanwhile_makes_no_
     """In a flood the bridge rings at once, and the mail may be sent before its caller asks again."""
     for number in range(10 if flood else 0):
         spool.accept(f"mail-{number}", b"{}")
-    monkeypatch.setattr("mailworker.spool.spool.os.urandom", lambda count: b"1" * count)  # the same call
+    monkeypatch.setattr("mailworker.spool.acceptance.os.urandom", lambda count: b"1" * count)  # the same call
     assert spool.accept("m", b"{}", keyed=keyed).ring is not flood
     if not flood:
         assert not spool.claim("w/2.0", "", 100).together  # it waits for its caller's doorbell

@@ -71,5 +71,5 @@ def test_the_list_has_every_reason_and_no_other() -> None:
     assert raised() | written() == REASONS.keys()
 
 
-def test_the_scripts_write_two_of_their_own() -> None:
-    assert written() == {"poison", "in_doubt"}
+def test_the_scripts_write_three_of_their_own() -> None:
+    assert written() == {"poison", "in_doubt", "expired"}

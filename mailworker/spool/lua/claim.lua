@@ -45,8 +45,8 @@ end
 
 -- Retries, lost doorbells, leases that ended.
 local function claim_one_due(id)
-  local record = redis.call('HMGET', MAIL .. id, 'state', 'owner', 'suspect')
-  local state = record[1]
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'owner', 'suspect', 'expires')
+  local state, expires = record[1], record[4]
   if is_in_hand(state) then
     if has_an_owner(id, record[2]) then return look_again(id, now + DOORBELL_MS) end
     abandon(id, true)
@@ -54,6 +54,7 @@ local function claim_one_due(id)
     state = record[1]
   end
   if not state then return redis.call('ZREM', DUE, id) end
+  if is_expired(expires) and (state == 'deferred' or state == 'queued') then return expire(id, state) end
   if state == 'deferred' then
     become(id, state, 'queued', now + DOORBELL_MS)
   elseif state == 'queued' then

@@ -2,9 +2,10 @@
 
 local dropped = 0
 for _, id in ipairs(ids) do
-  local state = redis.call('HGET', MAIL .. id, 'state')
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'size', 'blobs')
+  local state = record[1]
   if is_dead(state) then
-    leave(id, state, 'dropped', true)
+    leave(id, state, 'dropped', record[2], record[3])
     dropped = dropped + 1
   end
 end

@@ -4,10 +4,11 @@
 -- when its memory is full.
 local given = 0
 for number, id in ipairs(ids) do
-  local state = redis.call('HGET', MAIL .. id, 'state')
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'size', 'blobs')
+  local state = record[1]
   if state == 'queued' or state == 'deferred' or is_dead(state) then
     redis.call('RPUSH', sources[number], payloads[number])
-    leave(id, state, 'given_back', true)
+    leave(id, state, 'given_back', record[2], record[3])
     redis.call('ZREM', RUNG, id)
     given = given + 1
   end

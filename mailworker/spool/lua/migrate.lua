@@ -3,6 +3,7 @@
 -- From format 1, which had no key FORMAT: one relay without a name, the lock under the name `ring`, a mail's list in
 -- the field `queue`. What programs of that version still put in goes on as it is: their mail was in no list. The calls
 -- that they called off stay where their late copies look, under `late`, for as long as such a number is kept.
+-- From format 2: the number alone. What is in it is what a mail of text is in this one.
 
 -- A worker that was not heard of for so many ms is not at work.
 local SILENT = 10000
@@ -61,6 +62,10 @@ end
 local at_work = workers_at_work()
 if at_work ~= 0 then return {found, at_work or 0, 0} end
 run_when_full()
+if found == 2 then
+  redis.call('SET', FORMAT, SPOOL_FORMAT)
+  return {tonumber(SPOOL_FORMAT), 0, 0}
+end
 rename_keys()
 local dead = redis.call('ZRANGE', DEAD, 0, -1)
 local mails = move_mails(redis.call('ZRANGE', DUE, 0, -1)) + move_mails(dead)

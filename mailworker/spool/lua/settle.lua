@@ -5,12 +5,12 @@ local ended = {}  -- mails that are not in this hand any more
 
 -- The relay has it: that is final, whoever holds the record by now.
 local function settle_sent(id)
-  local record = redis.call('HMGET', MAIL .. id, 'state', 'keyed', 'size')
-  local state, keyed, size = record[1], record[2], record[3]
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'keyed', 'size', 'blobs')
+  local state, keyed = record[1], record[2]
   if not state or state == 'sent' then return end
-  leave(id, state, 'sent', size)
+  leave(id, state, 'sent', record[3], record[4])
   ended[#ended + 1] = id
-  if keyed then remember(id, 'sent', SENT_KNOWN_SECONDS) end
+  if keyed then remember(id, keyed) end
 end
 
 -- The state of a mail that is in this hand; nil for another.
@@ -38,12 +38,17 @@ end
 local function split(id, refused)
   local part = id_of_a_part(id)
   redis.call('HSET', MAIL .. id, 'part', part)
-  local record = redis.call('HMGET', MAIL .. id, 'payload', 'size', 'at', 'source', 'tries', 'origin', 'sequence')
-  local payload, size, at, source, tries, origin, sequence = unpack(record)
+  local record = redis.call('HMGET', MAIL .. id, 'payload', 'size', 'at', 'source', 'tries', 'origin', 'sequence',
+    'blobs')
+  local payload, size, at, source, tries, origin, sequence, blobs = unpack(record)
   if size then redis.call('SORT', PAYLOAD .. id, 'BY', 'nosort', 'STORE', PAYLOAD .. part) end
   redis.call('HSET', MAIL .. part, size and 'size' or 'payload', size or payload, 'at', at, 'source', source or '',
     'tries', tries or 0, 'rcpt', refused.rcpt, 'origin', origin or id)
   if sequence then redis.call('HSET', MAIL .. part, 'sequence', sequence) end
+  if blobs then
+    redis.call('HSET', MAIL .. part, 'blobs', blobs)
+    hold_blobs(blobs)
+  end
   bury(part, nil, refused.reason, refused.detail, refused.code, 'failed')
 end
 

@@ -19,14 +19,17 @@ local function payload_of(id, payload, size)
 end
 
 local function take(id)
-  local record = redis.call('HMGET', MAIL .. id, 'state', 'payload', 'size', 'at', 'tries', 'rcpt', 'since', 'origin')
-  local state, stored, size, at, tries, recipients, since, origin = unpack(record)
+  local record = redis.call('HMGET', MAIL .. id, 'state', 'payload', 'size', 'at', 'tries', 'rcpt', 'since', 'origin',
+    'source', 'expires')
+  local state, stored, size, at, tries, recipients, since, origin, source, expires = unpack(record)
   if state ~= 'queued' then return end
+  if is_expired(expires) then return expire(id, state) end
   if not relay then return look_again(id, now) end
   become(id, state, 'leased', now + LEASE_MS, 'owner', owner)
   taken[#taken + 1] = id
   local payload, octets = payload_of(id, stored or '', tonumber(size))
-  records[#records + 1] = {id, payload, octets, at, tries or '0', recipients or '', since or at, origin or id}
+  records[#records + 1] = {id, payload, octets, at, tries or '0', recipients or '', since or at, origin or id,
+    (source or '') == '' and 1 or 0, expires or '0'}
 end
 
 local function hold()

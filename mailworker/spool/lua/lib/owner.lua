@@ -13,8 +13,16 @@ local function doubt(id)
   redis.call('ZREMRANGEBYRANK', DOUBTS, 0, -DOUBTS_KEPT - 1)
 end
 
--- What became of a gone owner's mails, for the log: 'doubt <id>' or '<reason> <id>'.
+-- What became of mails that no owner tells of, for the log: 'doubt <id>' or '<reason> <id>'.
 local abandoned = {}
+
+-- Its caller wants it sent by then or not at all: `expires` is the record's field, false where there is none.
+local function is_expired(expires) return expires and tonumber(expires) <= now end
+
+local function expire(id, state)
+  abandoned[#abandoned + 1] = 'expired ' .. id
+  bury(id, state, 'expired', 'it was to be sent by a time that had passed when its turn came', 0, 'failed')
+end
 
 -- The owner of this record is gone. `died` is true where its process died, so that the attempt counts.
 local function abandon(id, died)

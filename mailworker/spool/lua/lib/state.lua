@@ -63,19 +63,28 @@ local function become(id, from, to, at, ...)
   if to == 'deferred' then count('total:deferred', 1) end
 end
 
--- The mail leaves the spool: `how` is 'sent', 'dropped' or 'given_back'. `large` is false where it certainly has no
--- payload beside its record.
-local function leave(id, from, how, large)
+-- The mail leaves the spool: `how` is 'sent', 'dropped' or 'given_back'; `large` and `blobs` are its fields `size` and
+-- `blobs`, false where it has none.
+local function leave(id, from, how, large, blobs)
   changed(from, 'total:' .. how)
   if large then redis.call('DEL', MAIL .. id, PAYLOAD .. id) else redis.call('DEL', MAIL .. id) end
+  if blobs then free_blobs(blobs) end
   if is_dead(from) then redis.call('ZREM', DEAD, id) end
   not_due[#not_due + 1] = id
 end
 
--- What stays of a mail that left: that its id is known, for so many seconds.
-local function remember(id, how, seconds)
-  redis.call('HSET', MAIL .. id, 'state', how)
-  redis.call('EXPIRE', MAIL .. id, seconds)
+-- The caller chose this mail's id, and made this digest of what it is: '' or '1' for none. It is a value, and the name
+-- of a field: one who may not read a record can ask whether it has that field.
+local function known_by(id, digest)
+  if #digest <= 1 then return redis.call('HSET', MAIL .. id, 'keyed', 1) end
+  redis.call('HSET', MAIL .. id, 'keyed', digest, 'is:' .. digest, '')
+end
+
+-- What stays of a mail that was sent: that its id is known, and what it was known by.
+local function remember(id, digest)
+  redis.call('HSET', MAIL .. id, 'state', 'sent')
+  known_by(id, digest)
+  redis.call('EXPIRE', MAIL .. id, IDEMPOTENCY_SECONDS)
 end
 
 -- It becomes a dead letter: `to` is 'failed' or 'held'.
