@@ -64,6 +64,10 @@ REASONS: Final = {
     "unbuildable": Reason(
         "its headers cannot be written as RFC 5322 wants them", "report it: this should not happen"
     ),
+    "dkim_no_key": Reason(
+        "`MAILWORKER_DKIM_REQUIRED` is set, and no key fits the domain of its From",
+        "add a key of that domain to `MAILWORKER_DKIM_KEYS`, restart the workers, retry",
+    ),
     # The relay does not take it.
     "smtputf8": Reason("an address outside ASCII, and the relay does not offer SMTPUTF8", "another relay"),
     "sender_refused": Reason(

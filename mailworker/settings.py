@@ -31,6 +31,9 @@ from .delivery.back_off import Policy
 from .errors import SettingsError, Unsendable
 from .mail.address import Mailbox, parse
 from .mail.author import Author
+from .mail.dkim import Signers
+from .mail.dkim_keys import Source as KeySource
+from .mail.dkim_keys import sources as key_sources
 from .mail.email import Limits
 from .quantities import choice, did_you_mean, flag, octets, seconds, whole
 from .smtp import relay_url
@@ -137,6 +140,13 @@ class Settings(BaseModel):
     """Who sends: `Name <address>` or an address. Empty: the user of the relay's URL where that is an address, else
     `mailworker@localhost`"""
 
+    dkim_keys: Annotated[tuple[KeySource, ...], BeforeValidator(key_sources)] = ()
+    """Keys to sign mail with (DKIM), as `domain:selector:file` with commas between several:
+    `example.com:s1:/run/secrets/dkim.pem`. A mail has a signature of each key of the domain in its From, or of the
+    nearest parent domain that has one. A worker reads the files when it starts: see [DKIM](dkim.md)"""
+    dkim_required: Flag = False
+    """A mail whose From has no key is a dead letter (`dkim_no_key`), and does not go without a signature"""
+
     in_doubt: Annotated[Literal["resend", "hold"], BeforeValidator(choice("resend", "hold"))] = "resend"
     """What happens to a mail that the relay may have or not: `resend` sends it again under the same Message-ID,
     `hold` makes it a dead letter for a person to decide"""
@@ -204,6 +214,7 @@ class Settings(BaseModel):
             ("SMTP_TOKEN_COMMAND", lambda: self.tokens),
             ("SMTP_URL", lambda: self.relays),
             ("FROM", lambda: self.author),
+            ("DKIM_REQUIRED", self._check_dkim),
         ):
             try:
                 check()
@@ -236,7 +247,11 @@ class Settings(BaseModel):
     @cached_property
     def author(self) -> Author:
         """As whom every mail is sent."""
-        return Author(self._mailbox())
+        return Author(self._mailbox(), Signers(self.dkim_keys, self.dkim_required) if self.dkim_keys else None)
+
+    def _check_dkim(self) -> None:
+        if self.dkim_required and not self.dkim_keys:
+            raise ValueError(f"there is no key to sign with: set {PREFIX}DKIM_KEYS")
 
     def _mailbox(self) -> Mailbox:
         """`MAILWORKER_FROM`, or the login of the relay where that is an address."""

@@ -75,7 +75,7 @@ class Compose:
 
 def build(email: Email, author: Author, message_id: str, at: int) -> Envelope:
     """The mail's exact octets, the same at each attempt. `at` is when it was accepted, in ms."""
-    return mime.build(email, author.mailbox, message_id, at)
+    return author.signed(mime.build(email, author.mailbox, message_id, at), at)
 
 
 def _still_to_send(envelope: Envelope, record: Record) -> Envelope:

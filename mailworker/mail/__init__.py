@@ -9,4 +9,5 @@ In the order in which a mail meets them:
 - `entry` reads and writes by that table: the octets of an entry, of a plain mail in the spool, of PHP. `frame` keeps
   any other mail of new code: a header, and its `parts` behind it.
 - It leaves as octets: `mime` builds them, with the `author` as whom the site sends; `headers` writes each header.
+- It is signed: `dkim` with the `dkim_keys` of the domain in its From (`from_domains`), over its `relaxed` form.
 """

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from importlib.metadata import version
 
+from ..mail.author import Author
 from ..settings import Settings
 from ..smtp.relay import Relay, Security
 from ..smtp.tls import unusual
@@ -51,7 +52,18 @@ def warnings(settings: Settings) -> list[str]:
         found.append(
             f"nobody said who sends, and {settings.author.mailbox.address} is refused by most: set MAILWORKER_FROM"
         )
+    found += _of_keys(settings.author)
     return found
+
+
+def _of_keys(author: Author) -> Iterator[str]:
+    if author.signers is None:
+        return
+    for warning in author.signers.warnings:
+        yield f"MAILWORKER_DKIM_KEYS: {warning}"
+    if not author.signers.keys_of(author.domain.lower()):
+        then = "a dead letter" if author.signers.required else "not signed"
+        yield f"MAILWORKER_DKIM_KEYS: no key for {author.domain}: what is sent as {author.mailbox.address} is {then}"
 
 
 def _of_relay(relay: Relay) -> Iterator[str]:

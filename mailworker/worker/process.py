@@ -8,8 +8,8 @@ from typing import Any
 
 from celery import bootsteps, current_app, signals
 
-from .. import stopping
-from . import child_lost, privacy
+from .. import runtime, stopping
+from . import child_lost, command_line, privacy
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -41,6 +41,15 @@ class Prepared(bootsteps.Step):  # type: ignore[misc]  # celery has no types
         signals.worker_shutting_down.connect(stops, weak=False)
         privacy.redact_the_log()
         _keep_freed_memory()
+        with command_line.one_line_errors():
+            _read_keys()
+
+
+def _read_keys() -> None:
+    """Those that mail is signed with, once: the children inherit them. Raises `SettingsError`."""
+    signers = runtime.settings().author.signers
+    if signers is not None:
+        signers.read()
 
 
 def _keep_freed_memory() -> None:
