@@ -34,15 +34,15 @@ _WORD_OCTETS: Final = 45  # 60 base64 characters: an encoded word has at most 75
 
 def unstructured(name: bytes, value: bytes) -> bytes:
     """A whole line, or several, for a header that holds text (RFC 5322, 2.2.1); `name` has its colon and blank."""
-    text = _without_controls(value)
+    text = without_controls(value)
     if text != text.strip() or not _goes_as_it_is(text):
-        return name + _encoded_words(text) + b"\r\n"
+        return name + encoded_words(text) + b"\r\n"
     if len(name) + len(text) <= _FOLD_AT:
         return name + text + b"\r\n"
     return name + _folded(text, len(name)) + b"\r\n"
 
 
-def _without_controls(value: bytes) -> bytes:
+def without_controls(value: bytes) -> bytes:
     """The text with one blank for each run of control characters but the tab, and of Unicode's line breaks.
 
     A reader that decodes an encoded word meets none of them: some end the header there, or the text at a NUL. Octets
@@ -62,10 +62,10 @@ def _goes_as_it_is(text: bytes) -> bool:
         return False
     if len(text) > _FOLD_AT and (_MANY_BLANKS in text or max(map(len, text.split(b" "))) > _LONGEST_WORD):
         return False
-    return b"=?" not in text or not _misleads(text)
+    return b"=?" not in text or not misleads(text)
 
 
-def _misleads(text: bytes) -> bool:
+def misleads(text: bytes) -> bool:
     """True where a reader may decode something of `text` that is not plain text.
 
     Readers are lenient, and some take a decoded CR LF for the end of the header: only words that are correct pass.
@@ -117,7 +117,7 @@ def _folded(text: bytes, used: int) -> bytes:
     return b"\r\n".join(lines)
 
 
-def _encoded_words(text: bytes) -> bytes:
+def encoded_words(text: bytes) -> bytes:
     """RFC 2047 words in UTF-8, never cut inside a character where the text is UTF-8."""
     words, begin = [], 0
     while begin < len(text):
@@ -145,7 +145,7 @@ def one_mailbox(mailbox: Mailbox) -> bytes:
     address = mailbox.address.encode("utf-8")
     if not mailbox.name:
         return address
-    phrase = _phrase(_without_controls(mailbox.name))
+    phrase = _phrase(without_controls(mailbox.name))
     joint = b" " if len(phrase) + len(address) < _FOLD_AT - 8 else b"\r\n "
     return phrase + joint + b"<" + address + b">"
 
@@ -156,4 +156,4 @@ def _phrase(name: bytes) -> bytes:
             return name
         if b"=?" not in name:
             return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-    return _encoded_words(name)
+    return encoded_words(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ..errors import Unsendable
@@ -12,7 +14,32 @@ DEFAULT: Final = "application/octet-stream"
 _WORD = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]{1,127}"
 _PARAMETER: Final = re.compile(rf';[ \t]*({_WORD})=({_WORD}|"[ !#-\[\]-~]{{0,500}}")[ \t]*')
 _TYPE: Final = re.compile(rf"({_WORD})/({_WORD})[ \t]*")
-_REFUSED_PARAMETERS: Final = frozenset({"name", "boundary"})
+_REFUSED_PARAMETERS: Final = frozenset({"name", "boundary"})  # `name*0*` as well: RFC 2231's ways to write it
+_WRITTEN: Final = re.compile(r'; ([^=]+)=([^";]+|"[^"]*")')
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """A type in its parts, for who writes it."""
+
+    kind: str
+    """In small letters: `text/calendar`."""
+    parameters: tuple[tuple[str, str], ...]
+    """Their names in small letters, and their values with their quotes."""
+
+    def has(self, parameter: str) -> bool:
+        return any([name == parameter for name, _ in self.parameters])
+
+    def written(self) -> bytes:
+        """The value of a Content-Type, each parameter in a line of its own."""
+        return ";\r\n ".join((self.kind, *[f"{name}={value}" for name, value in self.parameters])).encode("ascii")
+
+
+@lru_cache(maxsize=256)
+def read(text: str) -> MediaType:
+    """What `check` let pass. Raises `Unsendable` for all else."""
+    written = check("attachments", text)
+    return MediaType(written.partition(";")[0], tuple(_WRITTEN.findall(written)))
 
 
 def check(place: str, text: str) -> str:
@@ -29,7 +56,7 @@ def check(place: str, text: str) -> str:
         if parameter is None or parameter[1].lower() in seen:
             raise _bad(place)
         seen.add(parameter[1].lower())
-        if parameter[1].lower() not in _REFUSED_PARAMETERS:
+        if parameter[1].lower().partition("*")[0] not in _REFUSED_PARAMETERS:
             written += f"; {parameter[1].lower()}={parameter[2]}"
         position = parameter.end()
     return written

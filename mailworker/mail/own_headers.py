@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import Unsendable
+from . import structured
 from .parts import Parts, as_octets, as_text
 from .php import Value
 from .text import text_of, utf8
@@ -27,14 +28,6 @@ _OURS: Final = frozenset(
     {"sender", "date", "message-id", "mime-version", "received", "dkim-signature", "apparently-to"}
 )
 _OUR_PREFIXES: Final = ("content-", "resent-", "arc-")
-_ASCII_ONLY: Final = frozenset({"in-reply-to", "references", "auto-submitted", "feedback-id", "precedence"})
-_NEVER_ENCODED_PREFIX: Final = "list-"
-
-
-def never_encoded(name: str) -> bool:
-    """True for headers that programs read: they are ASCII, and folded at blanks alone."""
-    lower = name.lower()
-    return lower in _ASCII_ONLY or lower.startswith(_NEVER_ENCODED_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +39,12 @@ class OwnHeaders:
             return ()
         if not isinstance(value, dict):
             raise Unsendable("bad_field", f"{name}: not an array of names and values")
-        return _checked(name, _of_entry(name, value.items()))
+        return checked(name, _of_entry(name, value.items()))
 
     def from_argument(self, name: str, value: Any) -> Headers:
         if not isinstance(value, Mapping):
             raise TypeError(f"{name}: expected {{name: value}}, got {type(value).__name__}")
-        return _checked(name, _of_call(name, value.items()))
+        return checked(name, _of_call(name, value.items()))
 
     def to_frame(self, content: Headers, _: list[bytes]) -> list[list[str]]:
         return [[name, as_text(value)] for name, value in content]
@@ -81,7 +74,8 @@ def _of_entry(field: str, items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[st
             yield name, text
 
 
-def _checked(field: str, headers: Iterable[tuple[str, bytes]]) -> Headers:
+def checked(field: str, headers: Iterable[tuple[str, bytes]]) -> Headers:
+    """Raises `Unsendable`."""
     pairs = tuple(headers)
     spelled: dict[str, str] = {}
     for name, value in pairs:
@@ -114,8 +108,8 @@ def _check_value(place: str, name: str, value: bytes) -> None:
         raise Unsendable("bad_field", f"{place}: holds a control character")
     if not value.strip():
         raise Unsendable("bad_field", f"{place}: is empty; leave it out")
-    if never_encoded(name) and not value.isascii():
-        raise Unsendable("bad_field", f"{place}: expected ASCII: this header is never encoded")
+    if structured.never_encoded(name) and structured.problem(value):
+        raise Unsendable("bad_field", f"{place}: {structured.problem(value)}")
 
 
 def _shown(name: str) -> str:
