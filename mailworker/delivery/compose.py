@@ -16,8 +16,9 @@ from ..envelope import Envelope
 from ..errors import SpoolError, Unsendable, where
 from ..mail import mime
 from ..mail.author import Author
-from ..mail.email import Email, Limits
+from ..mail.email import Email, Limits, RawMail
 from ..mail.entry import from_entry
+from ..mail.frame import digests, from_record, with_blobs
 from ..smtp.journal import Outgoing
 from ..spool import Record, Spool
 
@@ -59,7 +60,16 @@ class Compose:
     def _read(self, record: Record, behind: Iterable[Record | Outgoing]) -> Email:
         if record.size > self._limits.mail:
             raise Unsendable("too_large", f"{record.size} octets, more than the limit of {self._limits.mail}")
-        return from_entry(record.payload or self._fetch(record, behind), self._limits)
+        payload = record.payload or self._fetch(record, behind)
+        if not record.framed:
+            return from_entry(payload, self._limits)
+        return self._with_files(from_record(payload, self._limits))
+
+    def _with_files(self, mail: Email | RawMail) -> Email:
+        if isinstance(mail, RawMail):
+            raise Unsendable("format", "a finished message, which this version cannot send")
+        missing = digests(mail)
+        return with_blobs(mail, self._spool.blobs(missing)) if missing else mail
 
     def _fetch(self, record: Record, behind: Iterable[Record | Outgoing]) -> bytes:
         """A payload that is so large that the record came without it."""
