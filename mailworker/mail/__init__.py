@@ -3,7 +3,8 @@
 In the order in which a mail meets them:
 
 - It comes as an entry: `payload` tells which format that is, and each has a reader (`php`, `igbinary` and `messagepack`
-  on what they share in `binary`, JSON in `payload`), `compression` before them. Or as the `arguments` of a call.
+  on what they share in `binary`, JSON in `payload`), `compression` before them. Or as the `arguments` of a call, with
+  `moments` at which it may go, and `keys` under which it is accepted once.
 - It becomes an `email`, a value, by the table of its `fields`: each is of a kind (`mailboxes`, `text`, `files`,
   `own_headers`, `links`, `dsn`); `address` says what one is. A `file` has a `media_type`, and `read_file` reads it.
 - `entry` reads and writes by that table: the octets of an entry, of a plain mail in the spool, of PHP. `frame` keeps
