@@ -11,7 +11,9 @@ from . import stopping
 from .delivery.batch_limits import BatchLimits
 from .delivery.deliver import Delivery
 from .delivery.log_lines import AttemptLog, log_abandoned
+from .delivery.outbox import OutboxSpool, wanted
 from .delivery.slots import Slots
+from .errors import SettingsError
 from .settings import Settings, load
 from .spool import Constants, Queries, Spool, connect, owner
 
@@ -29,7 +31,11 @@ def worker_name() -> str:
 
 
 def make_spool(configuration: Settings) -> Spool:
-    """A spool with a connection of its own, for the main process and the commands. See `spool` for a child's."""
+    """A spool with a connection of its own, for the main process and the commands. See `spool` for a child's.
+
+    Raises `SettingsError` where mails are kept in memory.
+    """
+    check_that_mail_goes_somewhere(configuration)
     return Spool(
         connect(configuration.redis_url.get_secret_value()),
         configuration.legacy_queues,
@@ -45,13 +51,23 @@ def make_spool(configuration: Settings) -> Spool:
 
 
 def make_queries(configuration: Settings) -> Queries:
-    """The same spool, for who only reads."""
+    """The same spool, for who only reads. Raises `SettingsError` where mails are kept in memory."""
+    check_that_mail_goes_somewhere(configuration)
     return Queries(
         connect(configuration.redis_url.get_secret_value()),
         configuration.legacy_queues,
         configuration.spool_prefix,
         _names_of_relays(configuration),
     )
+
+
+def check_that_mail_goes_somewhere(configuration: Settings | None = None) -> None:
+    """Raises `SettingsError` where mails are kept in memory: there is no work for a worker, and nothing to show."""
+    if (configuration or settings()).in_memory:
+        raise SettingsError(
+            "MAILWORKER_SMTP_URL is memory://: each process keeps its mails to itself, for tests, and nothing is in "
+            "Redis or is sent; set it to the relay's URL"
+        )
 
 
 def _names_of_relays(configuration: Settings) -> tuple[str, ...]:
@@ -66,6 +82,16 @@ def _spool(process: int) -> Spool:
 def spool() -> Spool:
     """This process's spool: a connection is never shared across a fork."""
     return _spool(os.getpid())
+
+
+def keeps(eager: bool = False) -> bool:
+    """Are mails kept in this process, and go nowhere? `eager`: Celery is told to run tasks where they are called."""
+    return wanted() or settings().in_memory or (eager and settings().eager == "keep")
+
+
+def intake(eager: bool = False) -> Spool | OutboxSpool:
+    """What takes the mails of calls: the spool, or the outbox of a test."""
+    return OutboxSpool(settings().author, settings().limits) if keeps(eager) else spool()
 
 
 _making_slots = threading.Lock()

@@ -46,6 +46,7 @@ from .spool.server import Broker, broker, options_of, server
 from .urls import check_login, host_of, scheme_of, split
 
 PREFIX: Final = "MAILWORKER_"
+_MEMORY: Final = "memory://"
 _REDIS: Final = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
 _AMQP: Final = ("amqp", "amqps", "pyamqp")
 _OTHER_BROKERS: Final = {
@@ -105,7 +106,8 @@ class Settings(BaseModel):
     """`smtp://` is clear text (port 25), `smtp+starttls://` demands STARTTLS (587), `smtps://` is TLS from the
     start (465); a worker warns of a scheme on another's port. With user and password before the host there is a
     login: each of PLAIN, LOGIN and CRAM-MD5 that the relay offers, one round at most, and first the one that worked
-    last. Special characters are written as `%XX`, so `@` in a user's name is `%40`"""
+    last. Special characters are written as `%XX`, so `@` in a user's name is `%40`. `memory://`, for tests: mails are
+    kept in the process that sends them, as `mailworker.testing.outbox`, and nothing asks for Redis or a relay"""
     smtp_token_file: Path | None = None
     """A file with an OAuth 2 access token, for a login with XOAUTH2 or OAUTHBEARER as the user in
     `MAILWORKER_SMTP_URL`. The token alone, or JSON with `access_token` and perhaps `expires_in`. It is read at each
@@ -164,6 +166,11 @@ class Settings(BaseModel):
     batch_seconds: Waits = 60
     """No mail of a batch is begun after so many seconds; the rest goes back to the queue"""
 
+    eager: Annotated[Literal["keep", "send", "spool"], BeforeValidator(choice("keep", "send", "spool"))] = "keep"
+    """What a call does where Celery's `task_always_eager` is on, in our app or in the program's own, as in tests:
+    `keep` has the mail in `mailworker.testing.outbox` and sends nothing, `send` sends it there and then, `spool` makes
+    nothing of it: the mail is in Redis as ever"""
+
     @field_validator("legacy_queues", mode="before")
     @classmethod
     def _queues(cls, value: Any) -> Any:
@@ -210,7 +217,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _derived_are_valid(self) -> Settings:
         for key, check in (
-            ("SMTP_URL", lambda: relay_url.split_url(self.smtp_url.get_secret_value())),
+            ("SMTP_URL", self._split_url),
             ("SMTP_TOKEN_COMMAND", lambda: self.tokens),
             ("SMTP_URL", lambda: self.relays),
             ("FROM", lambda: self.author),
@@ -222,9 +229,23 @@ class Settings(BaseModel):
                 raise ValueError(f"{PREFIX}{key}: {str(error).removeprefix('sender: ')}") from None
         return self
 
+    @property
+    def in_memory(self) -> bool:
+        """Mails are kept in the process that sends them, for tests: there is no relay, and no spool."""
+        return self.smtp_url.get_secret_value().lower().startswith(_MEMORY)
+
+    def _split_url(self) -> None:
+        url = self.smtp_url.get_secret_value()
+        if not self.in_memory:
+            relay_url.split_url(url)
+        elif url.lower() != _MEMORY:
+            raise ValueError(f"{_MEMORY} stands alone")
+
     @cached_property
     def relays(self) -> tuple[Relay, ...]:
-        """Where mail goes: the one of `smtp_url` and its companions."""
+        """Where mail goes: the one of `smtp_url` and its companions. None where mails are kept in memory."""
+        if self.in_memory:
+            return ()
         relay = relay_url.read(
             self.smtp_url.get_secret_value(),
             self.tokens,
@@ -242,6 +263,8 @@ class Settings(BaseModel):
     @cached_property
     def tokens(self) -> Tokens | None:
         """Where tokens for the login come from, if it is with tokens."""
+        if self.in_memory:
+            return None
         return relay_url.read_tokens(self.smtp_url.get_secret_value(), self.smtp_token_file, self.smtp_token_command)
 
     @cached_property
@@ -255,7 +278,7 @@ class Settings(BaseModel):
 
     def _mailbox(self) -> Mailbox:
         """`MAILWORKER_FROM`, or the login of the relay where that is an address."""
-        text = self.sender or self.relays[0].user
+        text = self.sender or "".join(relay.user for relay in self.relays[:1])
         if not self.sender.isprintable():
             raise ValueError("holds a line break or another control character")
         if not text:

@@ -16,7 +16,7 @@ The way of one mail, from where it comes in:
    long that waits.
 7. `settle` writes the outcomes into the spool, and then tells those who want to know: `log_lines` is one.
 
-Beside that way: `direct` sends one mail without the spool. What a person asks for: `dead_letters` (which are meant, and
-how they are shown), `giveback` (back to the old daemon), `remedies` (the setting to look at), and `chunks`, in which
-many mails are worked on.
+Beside that way: `direct` sends one mail without the spool, and `outbox` keeps what a test would have sent. What a
+person asks for: `dead_letters` (which are meant, and how they are shown), `giveback` (back to the old daemon),
+`remedies` (the setting to look at), and `chunks`, in which many mails are worked on.
 """

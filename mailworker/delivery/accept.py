@@ -9,12 +9,13 @@ from uuid import uuid4
 from ..mail.arguments import Call
 from ..mail.frame import blobs, to_record
 from ..spool import Accepted, New, Spool
+from .outbox import OutboxSpool
 
 _DIGEST: Final = 16
 """Octets: enough to tell one mail from another under the same id."""
 
 
-def accept(spool: Spool, call: Call) -> Accepted:
+def accept(spool: Spool | OutboxSpool, call: Call) -> Accepted:
     """When it returns, the mail is safe, under the id that the caller chose or one of ours.
 
     Raises `IdempotencyError` where another mail was accepted under that id, `SpoolError` where Redis is away.

@@ -14,7 +14,7 @@ from typing import Final
 
 from ..envelope import Envelope
 from ..errors import SpoolError, Unsendable, where
-from ..mail import mime
+from ..mail import mime, raw
 from ..mail.author import Author
 from ..mail.email import Email, Limits, RawMail
 from ..mail.entry import from_entry
@@ -83,9 +83,11 @@ class Compose:
         return payload
 
 
-def build(email: Email, author: Author, message_id: str, at: int) -> Envelope:
+def build(mail: Email | RawMail, author: Author, message_id: str, at: int) -> Envelope:
     """The mail's exact octets, the same at each attempt. `at` is when it was accepted, in ms."""
-    return author.signed(mime.build(email, author.mailbox, message_id, at), at)
+    if isinstance(mail, RawMail):
+        return author.signed(raw.build(mail, author, message_id, at), at)
+    return author.signed(mime.build(mail, author.mailbox, message_id, at), at)
 
 
 def _still_to_send(envelope: Envelope, record: Record) -> Envelope:

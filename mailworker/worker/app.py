@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
+from .. import runtime
 from . import celery_settings, command_line
 from .guest import Guest
 from .names import CHUNKS, MAP, SEND_EMAIL, STARMAP
@@ -66,6 +67,8 @@ def _start(app: Application) -> None:
     if app._started:
         return
     app._started = True
+    if command_line.starts_a_worker():
+        runtime.check_that_mail_goes_somewhere()
     if (broker := command_line.broker()) is not None:
         app.conf.broker_url = broker
     app.configure()

@@ -28,6 +28,11 @@ def chose_mailworker() -> bool:
     return isinstance(chosen, str) and chosen.partition(":")[0].partition(".")[0] == "mailworker"
 
 
+def starts_a_worker() -> bool:
+    """`celery … worker`."""
+    return click.get_current_context().find_root().invoked_subcommand == "worker"
+
+
 def broker() -> str | None:
     """What `--broker` says, and not BROKER_URL, which is a host's."""
     root = click.get_current_context().find_root()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol, cast
 
@@ -18,7 +19,7 @@ from ..delivery.direct import send_now
 from ..mail.arguments import SIGNATURE, Call
 from ..mail.email import Email
 from ..spool.redis_errors import words
-from . import calls
+from . import calls, eager
 from .names import PRIVATE_REQUEST
 
 logger = logging.getLogger(__name__)
@@ -68,9 +69,9 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         """
         calls.check(options)
         call = _read(args, kwargs, task_id, countdown, eta)
-        if self.app.conf.task_always_eager:
+        if eager.is_on(self.app) and runtime.settings().eager != "spool":
             return self._send_eagerly(call)
-        accepted = accept(runtime.spool(), call)
+        accepted = accept(runtime.intake(), call)
         if accepted.ring:
             self.ring(accepted.id)
         result = self.AsyncResult(accepted.id)
@@ -96,20 +97,26 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         return self._send_eagerly(_read(args, kwargs, task_id))
 
     def _send_eagerly(self, call: Call) -> MailResult:
-        return EagerResult(call.id or uuid(), _send(call), states.SUCCESS, name=self.name)  # type: ignore[no-any-return]
+        call = replace(call, id=call.id or uuid())
+        return EagerResult(call.id, _send(call, eager.is_on(self.app)), states.SUCCESS, name=self.name)  # type: ignore[no-any-return]
 
 
-def send_directly(args: Any, kwargs: Any) -> str:
+def send_directly(args: Any, kwargs: Any, app: Any) -> str:
     """What `send_email(…)` does. Raises `TypeError`, `Unsendable`, and what `send_now` raises."""
-    return _send(_read(args, kwargs))
+    return _send(_read(args, kwargs), eager.is_on(app))
 
 
 def _read(args: Any, kwargs: Any, task_id: Any = None, countdown: Any = None, eta: Any = None) -> Call:
     return calls.read(args, kwargs, runtime.settings().limits, task_id, countdown, eta)
 
 
-def _send(call: Call) -> str:
+def _send(call: Call, is_eager: bool) -> str:
+    """Where mails are kept, the outbox has it. The Message-ID."""
     settings = runtime.settings()
+    if runtime.keeps(is_eager):
+        if not runtime.keeps():
+            eager.warn()
+        return settings.author.message_id(accept(runtime.intake(is_eager), call).id)
     return send_now(cast(Email, call.mail), settings.author, settings.relays[0])
 
 

@@ -46,7 +46,7 @@ def send_email(self: Task, *args: Any, **kwargs: Any) -> str | None:
     the relay refuses for good, `MailDeferred` where it refuses for now, and `SmtpError` where there is no session.
     """
     if self.request.called_directly or self.request.is_eager:
-        return send_directly(args, kwargs)
+        return send_directly(args, kwargs, app)
     mail_id = sent_by_name.id_of(self.request.id)
     if args or kwargs:  # sent by name, with the mail in the message
         with sent_by_name.back_unless_spooled():

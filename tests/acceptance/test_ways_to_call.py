@@ -90,6 +90,7 @@ def test_a_call_returns_what_never_waits_and_group_and_eager_calls_are_safe(
 ) -> None:
     workers.start()
     said = workers.python(
+        "import os; os.environ['MAILWORKER_EAGER'] = 'send'\n"
         "from celery import group, signature, chain, Celery\n"
         "from mailworker import app, send_email\n"
         "def mail(name): return dict(to='a@example.com', subject=name, body='b')\n"
@@ -115,6 +116,7 @@ def test_a_call_returns_what_never_waits_and_group_and_eager_calls_are_safe(
 def test_an_eager_call_raises_what_went_wrong_as_nothing_has_a_record_of_it(workers: Workers, inbox: Inbox) -> None:
     inbox.answer_to_rcpt = lambda _: "550 no"
     said = workers.python(
+        "import os; os.environ['MAILWORKER_EAGER'] = 'send'\n"
         "from mailworker import app, send_email\n"
         "from mailworker.errors import MailFailed\n"
         "app.conf.task_always_eager = True\n"
