@@ -10,10 +10,10 @@ In the order in which a mail meets them:
 - `entry` reads and writes by that table: the octets of an entry, of a plain mail in the spool, of PHP. `frame` keeps
   any other mail of new code: a header, and its `parts` behind it.
 - `text_of_html` makes the text of a mail that was given as HTML alone.
-- It leaves as octets: `mime` builds them, with the `author` as whom the site sends. `headers` writes text and
-  mailboxes into a header, `structured` what is never encoded. What is more than a text has a `structure` of texts and
-  `file_parts`, each a `body_part`; `parameters` writes file names, `charset` tells what a text file is written in, and
-  `encoding` puts all of them on lines that every relay takes.
+- It leaves as octets: `mime` builds them, with the `author` as whom the site sends. In the `head`, `headers` writes
+  text and mailboxes into a header, `structured` what is never encoded. What is more than a text has a `structure` of
+  texts and `file_parts`, each a `body_part`; `parameters` writes file names, `charset` tells what a text file is
+  written in, and `encoding` puts all of them on lines that every relay takes.
 - It is signed: `dkim` with the `dkim_keys` of the domain in its From (`from_domains`), over its `relaxed` form.
 - A message that another program finished is `raw`: checked, and otherwise left as it is.
 """
