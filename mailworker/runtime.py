@@ -10,6 +10,7 @@ from functools import cache
 from . import stopping
 from .delivery.batch_limits import BatchLimits
 from .delivery.deliver import Delivery
+from .delivery.files import Files
 from .delivery.log_lines import AttemptLog, log_abandoned
 from .delivery.outbox import OutboxSpool, wanted
 from .delivery.slots import Slots
@@ -125,6 +126,7 @@ def owners_at_work() -> frozenset[str]:
 def _delivery(process: int) -> Delivery:
     configuration = settings()
     return Delivery(
+        files=Files(spool(), configuration.limits.mail),
         spool=spool(),
         author=configuration.author,
         limits=configuration.limits,

@@ -11,6 +11,7 @@ from mailworker.delivery.batch import Batch
 from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.delivery.breaker import Breaker, Seldom
 from mailworker.delivery.compose import Compose
+from mailworker.delivery.files import Files
 from mailworker.delivery.log_lines import AttemptLog
 from mailworker.delivery.settle import Settling
 from mailworker.mail.address import Mailbox
@@ -30,7 +31,7 @@ def batch_of(
     """Of the owner `w/1.0`; its log is on, where no other observers are given."""
     warm = WarmConnection(Relay("127.0.0.1", 25))
     settling = Settling(spool, OWNER, "default", [AttemptLog(spool.part_of)] if observers is None else observers)
-    compose = Compose(spool, SITE, Limits())
+    compose = Compose(spool, SITE, Limits(), Files(spool, Limits().mail))
     return Batch(
         taken, compose, Policy(), settling, Breaker(spool, warm.relay, Seldom()), warm, limits or BatchLimits(60)
     )

@@ -5,8 +5,8 @@ The way of one mail, from where it comes in:
 1. `bridge` claims entries of the legacy list and rings for them; `accept` makes a record of a call.
 2. `deliver` takes a batch of records in the name of a slot (`slots`: with how many hands a process delivers), and joins
    what follows. Which relay they go to is chosen there, by `take.lua`.
-3. `compose` makes of a record what a relay is given: reads it, chooses its author, builds it, leaves out the recipients
-   who have it. Here is the place to redirect, suppress or sign.
+3. `compose` makes of a record what a relay is given: reads it, with its `files`, chooses its author, builds it, leaves
+   out the recipients who have it. Here is the place to redirect, suppress or sign.
 4. `sending` has the batch go over one connection after the other, as long as there is use in it. It gets one through
    `connection_limit`, and tells the `breaker` when the relay fails; `broken_session` says what a break means.
 5. `batch` is what the session asks: for the next mails, for leave to send them, and it is told each verdict. It begins

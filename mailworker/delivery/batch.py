@@ -102,6 +102,8 @@ class Batch:
         """With `most` recipients, where that is not 0. None where it cannot be composed: then it has its outcome, or
         Redis is away."""
         try:
+            if self._judged.has_expired(item.id):
+                raise Unsendable("expired", "it was to be sent earlier, or not at all")
             mail = item if isinstance(item, Outgoing) else self._compose(item, self._todo)
             return self._split.narrow(mail, most) if most else mail
         except SpoolError:

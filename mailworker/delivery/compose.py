@@ -1,5 +1,5 @@
 """Makes of a record what a relay is given: reads it, chooses its author, builds it, leaves out who has it. Pure, but
-for the large payloads, which are fetched when their turn comes.
+for large payloads and files, which are fetched when their turn comes.
 
 Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a line in `Compose._steps`. Signing is
 the last line of `build`, since it covers the exact octets, and a mail that is sent without the spool (`direct`) is
@@ -9,7 +9,7 @@ built there as well. The whole way of a mail stands at the top of this folder (`
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from ..envelope import Envelope
@@ -18,11 +18,14 @@ from ..mail import mime, raw
 from ..mail.author import Author
 from ..mail.email import Email, Limits, RawMail
 from ..mail.entry import from_entry
-from ..mail.frame import digests, from_record, with_blobs
+from ..mail.frame import from_record
 from ..smtp.journal import Outgoing
 from ..spool import Record, Spool
+from .files import Files
 
 logger = logging.getLogger(__name__)
+
+NO_PARTS: Final[Mapping[str, bytes]] = {}
 
 FETCH: Final = 256 * 1024
 """Octets of large payloads that are read with one call, where the first one alone has not more."""
@@ -31,8 +34,9 @@ FETCH: Final = 256 * 1024
 class Compose:
     """For one batch."""
 
-    def __init__(self, spool: Spool, author: Author, limits: Limits) -> None:
+    def __init__(self, spool: Spool, author: Author, limits: Limits, files: Files) -> None:
         self._spool = spool
+        self._files = files
         self._author = author
         self._limits = limits
         self._fetched: dict[str, bytes] = {}
@@ -51,25 +55,29 @@ class Compose:
             raise Unsendable("internal_error", f"{type(error).__name__} while it was built") from None
 
     def _steps(self, record: Record, behind: Iterable[Record | Outgoing]) -> Outgoing:
-        email = self._read(record, behind)
+        mail = self._read(record, behind)
         author = self._author
-        envelope = build(email, author, author.message_id(record.origin), record.at)
+        if not record.framed or isinstance(mail, RawMail) or not mail.files:
+            envelope = build(mail, author, author.message_id(record.origin), record.at)
+        else:
+            mail, parts = self._with_files(record, mail)
+            envelope = build(mail, author, author.message_id(record.origin), record.at, parts)
         envelope = _still_to_send(envelope, record)
-        return Outgoing(record.id, envelope)
+        return Outgoing(record.id, envelope, envelope.sender != author.mailbox.address)
 
-    def _read(self, record: Record, behind: Iterable[Record | Outgoing]) -> Email:
+    def _read(self, record: Record, behind: Iterable[Record | Outgoing]) -> Email | RawMail:
         if record.size > self._limits.mail:
             raise Unsendable("too_large", f"{record.size} octets, more than the limit of {self._limits.mail}")
         payload = record.payload or self._fetch(record, behind)
-        if not record.framed:
-            return from_entry(payload, self._limits)
-        return self._with_files(from_record(payload, self._limits))
+        # What came from a list is never read as new code's: anybody may have pushed it.
+        return from_record(payload, self._limits) if record.framed else from_entry(payload, self._limits)
 
-    def _with_files(self, mail: Email | RawMail) -> Email:
-        if isinstance(mail, RawMail):
-            raise Unsendable("format", "a finished message, which this version cannot send")
-        missing = digests(mail)
-        return with_blobs(mail, self._spool.blobs(missing)) if missing else mail
+    def _with_files(self, record: Record, email: Email) -> tuple[Email, Mapping[str, bytes]]:
+        email, parts = self._files.fetched(email)
+        octets = record.size + sum([len(file.content or b"") for file in email.files]) + sum(map(len, parts.values()))
+        if octets > self._limits.mail:
+            raise Unsendable("too_large", f"{octets} octets with its files, more than the limit of {self._limits.mail}")
+        return email, parts
 
     def _fetch(self, record: Record, behind: Iterable[Record | Outgoing]) -> bytes:
         """A payload that is so large that the record came without it."""
@@ -83,11 +91,14 @@ class Compose:
         return payload
 
 
-def build(mail: Email | RawMail, author: Author, message_id: str, at: int) -> Envelope:
-    """The mail's exact octets, the same at each attempt. `at` is when it was accepted, in ms."""
+def build(
+    mail: Email | RawMail, author: Author, message_id: str, at: int, parts: Mapping[str, bytes] = NO_PARTS
+) -> Envelope:
+    """The mail's exact octets, the same at each attempt. `at` is when it was accepted, in ms; `parts` are its files in
+    base64, by digest, where they were finished for another mail already."""
     if isinstance(mail, RawMail):
         return author.signed(raw.build(mail, author, message_id, at), at)
-    return author.signed(mime.build(mail, author.mailbox, message_id, at), at)
+    return author.signed(mime.build(mail, author.mailbox, message_id, at, parts), at)
 
 
 def _still_to_send(envelope: Envelope, record: Record) -> Envelope:

@@ -17,6 +17,7 @@ from .batch_limits import BatchLimits
 from .breaker import Breaker
 from .compose import Compose
 from .connection_limit import Places
+from .files import Files
 from .late import look_at
 from .sending import Sending
 from .settle import Settling
@@ -32,6 +33,7 @@ class Delivery:
     limits: Limits
     policy: Policy
     batch_limits: BatchLimits
+    files: Files
     observers: Sequence[Observer] = ()
 
     def deliver(self, slot: Slot, ids: Sequence[str], ring_bridge: Callable[[str], None]) -> dict[str, Attempt]:
@@ -78,6 +80,7 @@ class Delivery:
             settling.write(end=True)
 
     def _batch(self, owner: str, taken: Taken, warm: WarmConnection, breaker: Breaker) -> Batch:
-        compose = Compose(self.spool, self.author, self.limits)
+        self.files.let_go()
+        compose = Compose(self.spool, self.author, self.limits, self.files)
         settling = Settling(self.spool, owner, taken.relay, self.observers)
         return Batch(taken, compose, self.policy, settling, breaker, warm, self.batch_limits)

@@ -14,6 +14,7 @@ from mailworker.delivery import late, sending
 from mailworker.delivery.back_off import Policy
 from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.delivery.deliver import Delivery
+from mailworker.delivery.files import Files
 from mailworker.delivery.log_lines import AttemptLog
 from mailworker.delivery.slots import Slot
 from mailworker.mail.address import Mailbox
@@ -64,7 +65,15 @@ class Site:
     def delivery(self) -> Delivery:
         spool = self._spool()
         log = AttemptLog(spool.part_of)
-        return Delivery(spool, Author(Mailbox("site@example.com")), Limits(), Policy(), BatchLimits(60), [log])
+        return Delivery(
+            spool,
+            Author(Mailbox("site@example.com")),
+            Limits(),
+            Policy(),
+            BatchLimits(60),
+            Files(spool, Limits().mail),
+            [log],
+        )
 
     def deliver(self, ids: list[str], child: int = 0) -> dict[str, Outcome]:
         attempts = self.delivery().deliver(self.slots[child], ids, lambda _: None)

@@ -10,6 +10,7 @@ import pytest
 from mailworker.delivery import settle
 from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.errors import SpoolError
+from mailworker.outcome import Failed
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.verdict import Verdict
 from mailworker.spool import Record, Settled, Taken
@@ -75,3 +76,14 @@ def test_a_relay_that_has_had_enough_between_the_parts_of_a_mail_is_told_no_furt
         batch.done(mails[0], Verdict((reply,), reply, "RCPT" if reply is ENOUGH else "message"))
     assert told == part
     assert batch.slower is not None
+
+
+def test_what_expires_while_it_waits_in_a_batch_is_not_begun() -> None:
+    entry = b'{"to":"a@x.org","subject":"s","body":"t"}'
+    over, good = (Record(name, entry, len(entry), 1, 0, None, 1, name, expires=expires) for name, expires in
+                  (("over", 4_999), ("good", 90_000)))  # fmt: skip
+    batch = batch_of(Away(0), Taken([over, good], "default", False, None, 5_000))
+    assert [mail.id for mail in batch.next(2)] == ["good"]
+    outcome = batch.attempts["over"].outcome
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.recipients) == ("expired", None)

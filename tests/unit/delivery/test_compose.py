@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from email import message_from_bytes
+from hashlib import sha256
 from typing import Any, cast
 
 import pytest
 
 from mailworker.delivery import compose
 from mailworker.delivery.compose import Compose
+from mailworker.delivery.files import Files
+from mailworker.envelope import Dsn, Envelope
 from mailworker.errors import SpoolError, Unsendable
 from mailworker.mail.address import Mailbox
 from mailworker.mail.author import Author
-from mailworker.mail.email import Limits
+from mailworker.mail.email import Email, Limits, RawMail
+from mailworker.mail.file import BLOB, File
+from mailworker.mail.frame import to_record
 from mailworker.smtp.journal import Outgoing
 from mailworker.spool import Record, Spool
 
@@ -37,13 +43,20 @@ class Payloads:
         self.kept = payloads
         self.calls: list[list[str]] = []
 
+    def blobs(self, digests: Sequence[str]) -> dict[str, bytes]:
+        return self.payloads(digests)
+
+    def blob_uses(self, digests: Sequence[str]) -> dict[str, int]:
+        return dict.fromkeys(digests, 1)
+
     def payloads(self, ids: Sequence[str]) -> dict[str, bytes]:
         self.calls.append(list(ids))
         return {mail_id: self.kept[mail_id] for mail_id in ids if mail_id in self.kept}
 
 
 def composing(spool: Any = None, **limits: int) -> Compose:
-    return Compose(cast(Spool, spool), SITE, Limits(**limits))
+    spool = cast(Spool, spool)
+    return Compose(spool, SITE, Limits(**limits), Files(spool, 1_000_000))
 
 
 def test_a_mail_goes_from_the_sites_sender_to_all_its_recipients_under_an_id_of_its_own() -> None:
@@ -109,3 +122,77 @@ def test_a_redis_that_is_away_says_nothing_about_the_mail() -> None:
 
     with pytest.raises(SpoolError):
         composing(Away())(record("m1", b"", 400))
+
+
+# What new code sends.
+
+
+def framed(name: str, mail: Email | RawMail, **more: Any) -> Record:
+    payload = to_record(mail)
+    return replace(record(name, payload), framed=True, **more)
+
+
+def rich(*files: File) -> Email:
+    to = (Mailbox("a@x.org"),)
+    return Email(to, b"s", b"text", html=b"<p>html</p>", attachments=files, dsn=Dsn(("FAILURE",)))
+
+
+def test_a_mail_of_new_code_is_read_with_its_files() -> None:
+    small, large = b"small" * 10, b"large" * BLOB
+    digest = sha256(large).hexdigest()
+    email = rich(File("a.bin", "application/x-a", small), File("b.bin", "application/x-b", large, digest))
+    spool = Payloads(**{digest: large})
+    envelope = composing(spool)(framed("m1", email)).envelope
+    parts = message_from_bytes(envelope.data).walk()
+    payloads = [part.get_payload(decode=True) for part in parts if not part.is_multipart()]
+    assert payloads == [b"text", b"<p>html</p>", small, large]
+    assert envelope.dsn == Dsn(("FAILURE",))
+    assert spool.calls == [[digest]]
+
+
+def test_each_attempt_has_the_same_octets_with_a_file_that_was_kept() -> None:
+    large = b"large" * BLOB
+    digest = sha256(large).hexdigest()
+    mails = composing(Payloads(**{digest: large}))
+    one = framed("m1", rich(File("b.bin", "application/x-b", large, digest)))
+    assert len({mails(one).envelope.data for _ in range(3)}) == 1
+
+
+def test_what_came_from_a_list_is_never_read_as_new_codes() -> None:
+    """Or whoever may push entries could name the files of others, and send as anybody."""
+    with pytest.raises(Unsendable):
+        composing()(replace(framed("m1", rich()), framed=False))
+
+
+def test_a_file_that_is_gone_is_no_other_mails_fault() -> None:
+    mails = composing(Payloads())
+    with pytest.raises(Unsendable, match="gone from Redis"):
+        mails(framed("m1", rich(File("b.bin", "application/x-b", b"x" * BLOB * 2, "d"))))
+    assert mails(framed("m2", rich())).id == "m2"
+
+
+def test_a_mail_is_too_large_with_its_files() -> None:
+    large = b"x" * 50_000
+    mails = composing(Payloads(d=large), mail=50_000)
+    with pytest.raises(Unsendable, match="octets with its files, more than the limit of 50000") as raised:
+        mails(framed("m1", rich(File("b.bin", "application/x-b", large, "d"))))
+    assert raised.value.reason == "too_large"
+
+
+def test_a_finished_message_goes_as_it_is() -> None:
+    message = "From: <x@y.org>\r\nSubject: s\r\n\r\nfinished ü\r\n".encode()
+    mail = composing()(framed("m1", RawMail(("a@x.org",), "", message, Dsn(ret="HDRS"))))
+    assert mail.envelope == Envelope("", ("a@x.org",), message, dsn=Dsn(ret="HDRS"))
+
+
+@pytest.mark.parametrize(
+    ("email", "own"),
+    [
+        (rich(), False),
+        (replace(rich(), sender=Mailbox("other@example.com")), True),
+        (replace(rich(), sender=Mailbox("other@example.com"), return_path="site@example.com"), False),
+        (replace(rich(), return_path=""), True),
+    ],
+)
+def test_a_sender_that_is_not_the_sites_is_known_as_the_mails(email: Email, own: bool) -> None:
+    assert composing()(framed("m1", email)).own_sender is own

@@ -30,9 +30,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     return now
 
 
-def judging(tries: int = 0, age: float = 0, split: SplitMails | None = None) -> Judge:
+def judging(tries: int = 0, age: float = 0, split: SplitMails | None = None, expires: int = 0) -> Judge:
     since = REDIS_NOW - round(age * 1000)
-    taken = Taken([Record("m", b"", 0, since, tries, None, since, "m")], "default", False, None, REDIS_NOW)
+    record = Record("m", b"", 0, since, tries, None, since, "m", expires=expires)
+    taken = Taken([record], "default", False, None, REDIS_NOW)
     return Judge(taken, "bulk", POLICY, split or SplitMails())
 
 
@@ -72,6 +73,39 @@ def test_a_mail_ages_by_redis_s_clock_and_while_it_is_in_hand(clock: dict[str, f
     assert judge_of(mail(A), later, 100).outcome == Failed(
         "expired", "not accepted in 1000 s; last: 451 try later", 451
     )
+
+
+@pytest.mark.parametrize(
+    ("tries", "seconds", "kind", "detail"),
+    [
+        (0, 11, Deferred, "451 try later"),
+        (0, 9, Failed, "not accepted in 29 s; last: 451 try later"),
+        (1, 59, Failed, "not accepted in 79 s; last: 451 try later"),
+        (0, 5000, Deferred, "451 try later"),
+        (3, 5000, Deferred, "451 try later"),
+    ],
+)
+def test_what_would_be_tried_again_after_it_has_expired_is_a_dead_letter_now(
+    tries: int, seconds: float, kind: type, detail: str
+) -> None:
+    """The back-off waits 10 s, and 60 s after later attempts."""
+    judge_of = judging(tries, age=20, expires=REDIS_NOW + round(seconds * 1000))
+    outcome: Any = judge_of(mail(A), Verdict((LATER,), LATER, "RCPT"), 97.5).outcome
+    assert (type(outcome), outcome.detail) == (kind, detail)
+
+
+def test_a_longer_life_than_the_sites_is_the_sites() -> None:
+    outcome = judging(age=995, expires=REDIS_NOW + 90_000)(mail(A), Verdict((LATER,), LATER, "RCPT"), 97.5).outcome
+    assert outcome == Failed("expired", "not accepted in 1000 s; last: 451 try later", 451)
+
+
+def test_it_knows_what_has_expired_meanwhile(clock: dict[str, float]) -> None:
+    judge_of = judging(expires=REDIS_NOW + 3000)
+    assert not judge_of.has_expired("m")
+    clock["now"] += 3.1
+    assert judge_of.has_expired("m")
+    assert not judge_of.has_expired("another")
+    assert not judging().has_expired("m")
 
 
 def test_a_mail_that_was_split_goes_on() -> None:
