@@ -38,7 +38,7 @@ _NOT_A_FILE: Final = "expected the path of a file, and not the key itself"
 _LONGEST_NAME: Final = 253
 _LONGEST_FILE: Final = 64 * 1024
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL)
-_OTHER_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]*(?:PUBLIC KEY|CERTIFICATE))-----")
+_OTHER_BLOCK: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*(PUBLIC KEY|CERTIFICATE)-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,8 @@ def _block(octets: bytes) -> bytes:
     blocks = list(_BLOCK.finditer(octets))
     if not blocks:
         other = _OTHER_BLOCK.search(octets)
-        what = f"a {other[1].decode('ascii').lower()}" if other else "no private key"
-        raise _Told(f"holds {what}: the private key is needed")
+        what = f"a {other[1].decode('ascii').lower()}, and the private key is needed" if other else "no private key"
+        raise _Told(f"holds {what}")
     if len(blocks) > 1:
         raise _Told(f"holds {len(blocks)} private keys: write each into a file of its own")
     if blocks[0][1] == b"OPENSSH ":

@@ -17,7 +17,7 @@ LONGEST: Final = 4096
 
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _COMMENT: Final = re.compile(r"\((?:[^()\\]|\\.)*+\)", re.DOTALL)
-_ADDRESS: Final = re.compile(r"[^@\s()<>]+\s*@\s*([^@\s()<>]+)")
+_ADDRESS: Final = re.compile(r'(?:""|[^@\s()<>"]+)\s*@\s*([^@\s()<>"]+)')
 _DEEPEST: Final = 10
 
 
@@ -42,8 +42,11 @@ def _without_comments(text: str) -> str:
 
 def _address(item: str) -> str:
     """Of `Name <address>`, `address`, or `Group: address`."""
-    _, bracket, rest = item.rpartition("<")
-    return rest.partition(">")[0].strip() if bracket else item.rpartition(":")[2].strip()
+    _, opened, rest = item.rpartition("<")
+    inside, closed, _ = rest.partition(">")
+    if opened:
+        return inside.strip() if closed else ""
+    return item.rpartition(":")[2].strip()
 
 
 def _domain(text: str) -> str:
