@@ -43,12 +43,12 @@ class Acceptance:
     def one(self, mail: New) -> Accepted:
         """Raises `IdempotencyError` where another mail has its id."""
         arguments = scripts.Accept(
-            mail.id, mail.payload, _wait(mail), mail.keyed, os.urandom(TOKEN), mail.digest, mail.expires,
-            " ".join(mail.blobs),
+            mail.id, mail.payload, _wait(mail), mail.keyed, os.urandom(TOKEN) + mail.digest, mail.expires,
+            " ".join(mail.blobs) if mail.blobs else "",
         )  # fmt: skip
-        new, ring, why, missing = self._run(arguments)
+        new, ring, why, *missing = self._run(arguments)
         if missing:
-            new, ring, why, _ = self._with_blobs(missing, mail.blobs, lambda: self._missing_of(arguments))
+            new, ring, why, *_ = self._with_blobs(missing, mail.blobs, lambda: self._missing_of(arguments))
         if new:
             return Accepted(new.decode(), bool(ring))
         if why == b"another":
@@ -77,7 +77,7 @@ class Acceptance:
 
     def _missing_of(self, arguments: scripts.Accept) -> tuple[Any, Sequence[bytes]]:
         answer = self._run(arguments)
-        return answer, answer[3]
+        return answer, answer[3:]
 
     def _missing_of_many(self, arguments: scripts.AcceptMany) -> tuple[Any, Sequence[bytes]]:
         answer = self._run(arguments)

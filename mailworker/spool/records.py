@@ -112,7 +112,8 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """A mail whose owner is gone. `reason` is that of a dead letter; without one it is in doubt, and is sent again."""
+    """A mail whose owner is gone, or whose time is over. `reason` is that of a dead letter; without one it is in doubt,
+    and is sent again."""
 
     id: str
     reason: str | None

@@ -15,7 +15,7 @@ class Accept(NamedTuple):
     """A mail of new code becomes a record.
 
     Returns (its id where it is new or else '', 1 if the caller shall ring, why it is not accepted: `missing`, `another`
-    or what became of the first one; the blobs that are missing).
+    or what became of the first one; and then the blobs that are missing).
     """
 
     id: str
@@ -23,10 +23,9 @@ class Accept(NamedTuple):
     wait_ms: int
     chosen: bool
     """By the caller: then it accepts no second mail within a window."""
-    token: bytes
-    """This mail's, of nine octets: the same where the call is repeated."""
-    digest: bytes
-    """Of what the mail is, in 16 octets, or empty: another one under the same chosen id is told."""
+    mark: bytes
+    """Nine octets of this call's own, the same where it is repeated; and behind them a digest of what the mail is, in
+    16 octets, or nothing: another one under the same chosen id is told."""
     expires: int
     """By when it is to be sent, in ms; 0 for whenever."""
     blobs: str
@@ -41,7 +40,7 @@ class AcceptMany(NamedTuple):
     """
 
     token: bytes
-    """This step's, the same where the call is repeated."""
+    """Nine octets of this step's own, the same where the call is repeated."""
     ids: Sequence[str]
     payloads: Sequence[bytes]
     waits_ms: Sequence[int]
@@ -257,8 +256,8 @@ class Take(NamedTuple):
 
     Returns (records, the relay to send them through or '' where none takes mail, 1 if it failed of late, 1 if the
     caller must ring the bridge, now in ms, what was found abandoned or expired); a record is (id, payload, size, at,
-    tries, rcpt, since, origin, 1 if it is new code's, expires), the payload empty where it is too large for a mail or
-    for a script.
+    tries, rcpt, since, origin, when it expires: 0 for never, -1 for never and an entry of a list), the payload empty
+    where it is too large for a mail or for a script.
     """
 
     owner: str

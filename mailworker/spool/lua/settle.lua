@@ -39,12 +39,13 @@ local function split(id, refused)
   local part = id_of_a_part(id)
   redis.call('HSET', MAIL .. id, 'part', part)
   local record = redis.call('HMGET', MAIL .. id, 'payload', 'size', 'at', 'source', 'tries', 'origin', 'sequence',
-    'blobs')
-  local payload, size, at, source, tries, origin, sequence, blobs = unpack(record)
+    'blobs', 'expires')
+  local payload, size, at, source, tries, origin, sequence, blobs, expires = unpack(record)
   if size then redis.call('SORT', PAYLOAD .. id, 'BY', 'nosort', 'STORE', PAYLOAD .. part) end
   redis.call('HSET', MAIL .. part, size and 'size' or 'payload', size or payload, 'at', at, 'source', source or '',
     'tries', tries or 0, 'rcpt', refused.rcpt, 'origin', origin or id)
   if sequence then redis.call('HSET', MAIL .. part, 'sequence', sequence) end
+  if expires then redis.call('HSET', MAIL .. part, 'expires', expires) end
   if blobs then
     redis.call('HSET', MAIL .. part, 'blobs', blobs)
     hold_blobs(blobs)

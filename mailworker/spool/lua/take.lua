@@ -29,7 +29,7 @@ local function take(id)
   taken[#taken + 1] = id
   local payload, octets = payload_of(id, stored or '', tonumber(size))
   records[#records + 1] = {id, payload, octets, at, tries or '0', recipients or '', since or at, origin or id,
-    (source or '') == '' and 1 or 0, expires or '0'}
+    (source or '') == '' and (expires or 0) or -1}
 end
 
 local function hold()
