@@ -96,8 +96,7 @@ class Postfix:
         for name in ("etc", "queue", "data"):
             (self.folder / name).mkdir()
         shutil.chown(self.folder / "data", "postfix")
-        (self.folder / "etc" / "main.cf").write_text(MAIN.format(folder=self.folder))
-        (self.folder / "etc" / "master.cf").write_text(MASTER.format(port=self.port, options=self._options))
+        self.configure(self.folder / "etc")
         with (self.folder / "output").open("wb") as output:
             self._process = subprocess.Popen(
                 ["postfix", "-c", str(self.folder / "etc"), "start-fg"],
@@ -108,6 +107,10 @@ class Postfix:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise Failed(self.log())
             time.sleep(0.02)  # between two looks
+
+    def configure(self, folder: Path) -> None:
+        (folder / "main.cf").write_text(MAIN.format(folder=self.folder))
+        (folder / "master.cf").write_text(MASTER.format(port=self.port, options=self._options))
 
     def _answers(self) -> bool:
         try:

@@ -82,7 +82,7 @@ def dkimpy(message: bytes, known: Mapping[str, str]) -> list[bool]:
     def verifies(index: int) -> bool:
         try:
             return bool(dkim.DKIM(message).verify(index, dnsfunc=txt))
-        except dkim.ValidationError:  # what it says of another body
+        except (dkim.ValidationError, dkim.KeyFormatError):  # what it says of another body, and where there is no key
             return False
 
     return [verifies(index) for index in range(len(signatures(message)))]
@@ -100,5 +100,5 @@ def opendkim(folder: Path, known: Mapping[str, str], message: bytes) -> bool:
     command = (OPENDKIM, "-x", folder / "opendkim.conf", "-v", "-t", folder / "mail.eml")
     done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     said = done.stdout + done.stderr
-    assert b"verification (s=" in said or b"no signature" in said, said.decode(errors="replace")
+    assert b"verification (s=" in said, said.decode(errors="replace")
     return b"succeeded" in said

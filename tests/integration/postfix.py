@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +18,17 @@ class Postfix(postfix.Postfix):
         if problem:
             pytest.skip(problem)
         super().__init__(**options)
+
+
+class Forwarding(Postfix):
+    """Passes on what it takes, but for example.com, to a server on another port of this machine."""
+
+    def __init__(self, port: int, **options: str) -> None:
+        super().__init__(**options)
+        self._next = port
+
+    def configure(self, folder: Path) -> None:
+        super().configure(folder)
+        with (folder / "main.cf").open("a") as main, (folder / "master.cf").open("a") as master:
+            main.write(f"default_transport = smtp:[127.0.0.1]:{self._next}\n")
+            master.write("smtp unix - - n - - smtp\n")
