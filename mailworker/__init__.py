@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Unsendable,
     )
     from .worker.app import app
-    from .worker.tasks import send_email
+    from .worker.tasks import send_email, send_raw
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,10 +36,11 @@ __all__ = [
     "__version__",
     "app",
     "send_email",
+    "send_raw",
 ]
 
 _ERRORS = "mailworker.errors"
-_LAZY = {"app": "mailworker.worker.app", "send_email": "mailworker.worker.tasks"}
+_LAZY = {"app": "mailworker.worker.app", "send_email": "mailworker.worker.tasks", "send_raw": "mailworker.worker.tasks"}
 
 
 def __getattr__(name: str) -> Any:

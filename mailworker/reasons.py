@@ -42,6 +42,11 @@ REASONS: Final = {
         "a call of `send_email` by name from another Celery app whose arguments are not `to`, `subject`, `body`",
         "look at the caller",
     ),
+    "bad_message": Reason(
+        "a finished message (`send_raw`, Django) that relays and readers do not all understand alike; it is refused at "
+        "the call",
+        "look at who built it",
+    ),
     "no_recipient": Reason("`to` is empty", _LOOK),
     "bad_address": Reason(
         "RFC 5322 does not allow it as one address. It is never guessed who was meant", "mend it and push it again"

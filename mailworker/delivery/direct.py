@@ -11,7 +11,8 @@ from typing import Final
 from ..envelope import Envelope
 from ..errors import MailDeferred, MailFailed
 from ..mail.author import Author
-from ..mail.email import Email
+from ..mail.email import Email, RawMail
+from ..mail.raw import message_id_of
 from ..outcome import Deferred, Failed
 from ..smtp import session
 from ..smtp.journal import Outgoing
@@ -26,14 +27,14 @@ CONNECTIONS: Final = 3
 """The others are for a relay that turned out not to know what it announced."""
 
 
-def send_now(email: Email, author: Author, relay: Relay) -> str:
+def send_now(mail: Email | RawMail, author: Author, relay: Relay) -> str:
     """Returns the Message-ID once the relay took the mail for every recipient.
 
     Raises `SmtpError` when there is no session, `MailFailed` for a permanent refusal, `MailDeferred` for a transient
     one: nobody tries again.
     """
     id_of_mail = author.message_id(str(uuid.uuid4()))
-    envelope = build(email, author, id_of_mail, time.time_ns() // 1_000_000)
+    envelope = build(mail, author, id_of_mail, time.time_ns() // 1_000_000)
     journal = _OneMail(Outgoing(id_of_mail, envelope))
     warm = WarmConnection(relay)
     for _ in range(CONNECTIONS):
@@ -44,7 +45,7 @@ def send_now(email: Email, author: Author, relay: Relay) -> str:
         if journal.todo is None:
             break
     _raise_unless_sent(journal.verdict, envelope)
-    return id_of_mail
+    return message_id_of(envelope.data)
 
 
 @dataclass(slots=True)

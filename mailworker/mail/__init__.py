@@ -15,5 +15,6 @@ In the order in which a mail meets them:
   texts and `file_parts`, each a `body_part`; `parameters` writes file names, `charset` tells what a text file is
   written in, and `encoding` puts all of them on lines that every relay takes.
 - It is signed: `dkim` with the `dkim_keys` of the domain in its From (`from_domains`), over its `relaxed` form.
-- A message that another program finished is `raw`: checked, and otherwise left as it is.
+- A message that another program finished is `raw`: its header block (`raw_head`) and its lines are checked, and
+  otherwise it is left as it is. `raw_arguments` are those of its call.
 """

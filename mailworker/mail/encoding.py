@@ -50,7 +50,7 @@ def closed(body: bytes) -> bytes:
 
 def goes_as_it_is(body: bytes) -> bool:
     """True where this text, which ends in CRLF, is 7bit (RFC 2045, 2.7)."""
-    return body.isascii() and b"\0" not in body and _has_short_lines(body)
+    return body.isascii() and b"\0" not in body and has_short_lines(body)
 
 
 def with_crlf(body: bytes) -> bytes:
@@ -66,7 +66,7 @@ def with_crlf(body: bytes) -> bytes:
     return body.replace(b"\n", b"\r\n")
 
 
-def _has_short_lines(body: bytes) -> bool:
+def has_short_lines(body: bytes) -> bool:
     """True where every line fits into 998 octets; looks at the text in strides, not at each octet."""
     begin, enough = 0, len(body) - _LONGEST_LINE - 2
     while begin < enough:

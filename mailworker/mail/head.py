@@ -36,7 +36,7 @@ def head(email: Email, author: Mailbox, message_id: str, accepted_ms: int) -> by
             fields.append((name, b"%b: %b\r\n" % (name, headers.mailbox_list(mailboxes))))
     if not email.to and not email.cc:
         fields.append(_UNDISCLOSED)
-    fields += (b"Date", _date(accepted_ms // 1000)), (b"Message-ID", _message_id(message_id))
+    fields += (b"Date", date_line(accepted_ms // 1000)), (b"Message-ID", message_id_line(message_id))
     if email.list_unsubscribe:
         fields += structured.list_unsubscribe(email.list_unsubscribe)
     if email.headers:
@@ -71,7 +71,7 @@ def _own(own: Headers) -> Iterator[tuple[bytes, bytes]]:
         yield field, write(field + b": ", value)
 
 
-def _message_id(text: str) -> bytes:
+def message_id_line(text: str) -> bytes:
     """Another for every other text, in the characters that RFC 5322, 3.6.4 allows before the @."""
     left, _, domain = text.rpartition("@")
     if not _DOT_ATOM.fullmatch(left):
@@ -82,7 +82,8 @@ def _message_id(text: str) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _date(unix_seconds: int) -> bytes:
+def date_line(unix_seconds: int) -> bytes:
+    """The header."""
     return f"Date: {format_datetime(datetime.fromtimestamp(unix_seconds, UTC))}\r\n".encode("ascii")
 
 

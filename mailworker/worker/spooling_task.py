@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol
 
 from celery import Task, states
 from celery.result import EagerResult
@@ -17,7 +17,6 @@ from .. import runtime
 from ..delivery.accept import accept
 from ..delivery.direct import send_now
 from ..mail.arguments import SIGNATURE, Call
-from ..mail.email import Email
 from ..spool.redis_errors import words
 from . import calls, eager
 from .names import PRIVATE_REQUEST
@@ -68,7 +67,10 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         mail could not be made safe.
         """
         calls.check(options)
-        call = _read(args, kwargs, task_id, countdown, eta)
+        return self.take(_read(args, kwargs, task_id, countdown, eta))
+
+    def take(self, call: Call) -> MailResult:
+        """As `apply_async`, of a call that was read."""
         if eager.is_on(self.app) and runtime.settings().eager != "spool":
             return self._send_eagerly(call)
         accepted = accept(runtime.intake(), call)
@@ -98,7 +100,11 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
 
     def _send_eagerly(self, call: Call) -> MailResult:
         call = replace(call, id=call.id or uuid())
-        return EagerResult(call.id, _send(call, eager.is_on(self.app)), states.SUCCESS, name=self.name)  # type: ignore[no-any-return]
+        return EagerResult(call.id, self.send(call), states.SUCCESS, name=self.name)  # type: ignore[no-any-return]
+
+    def send(self, call: Call) -> str:
+        """Sends there and then, or keeps the mail where mails are kept. The Message-ID."""
+        return _send(call, eager.is_on(self.app))
 
 
 def send_directly(args: Any, kwargs: Any, app: Any) -> str:
@@ -117,7 +123,7 @@ def _send(call: Call, is_eager: bool) -> str:
         if not runtime.keeps():
             eager.warn()
         return settings.author.message_id(accept(runtime.intake(is_eager), call).id)
-    return send_now(cast(Email, call.mail), settings.author, settings.relays[0])
+    return send_now(call.mail, settings.author, settings.relays[0])
 
 
 def _refusing(method: str) -> Callable[..., NoReturn]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec
+from typing import Any, Final, ParamSpec
 
 from celery import Task
 from celery.exceptions import Retry
@@ -20,6 +20,7 @@ from ..spool.redis_errors import words
 from . import carriers, events, sent_by_name
 from .app import app
 from .names import BRIDGE, DELIVER, OWN, PRIVATE_REQUEST, SEND_EMAIL, SITE
+from .raw_sender import SendRaw
 from .spooling_task import SendEmail, send_directly
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,9 @@ def send_email(self: Task, *args: Any, **kwargs: Any) -> str | None:
     if attempt is not None:
         _tell_celery(attempt.outcome)
     return None
+
+
+send_raw: Final = SendRaw(send_email)
 
 
 @app.task(bind=True, name=DELIVER, Request=PRIVATE_REQUEST, throws=(SpoolError,), shared=False)

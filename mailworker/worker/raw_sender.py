@@ -1,0 +1,67 @@
+"""What `from mailworker import send_raw` gives: it spools a finished message, as `send_email` spools the mail that it
+builds. It is no task of Celery's: who delivers rings for both with the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from typing import Any
+
+from .. import runtime
+from ..mail import keys, moments
+from ..mail.arguments import Call
+from ..mail.raw_arguments import raw_mail
+from .spooling_task import MailResult, SendEmail
+
+Finished = bytes | bytearray | str | Message
+"""A whole message: its headers, an empty line, its body."""
+
+
+class SendRaw:
+    """`send_raw.delay(message)` keeps a finished message in the spool and returns; it leaves with its own From, its own
+    Message-ID and structure.
+
+    `sender` is MAIL FROM (`""` for the null sender) and `recipients` are those of RCPT TO; where they are left out, the
+    message's From (or Sender) and To, Cc and Bcc say so. Names of headers, lines and octets that relays and readers do
+    not all understand alike are refused: see docs/mails.md.
+    """
+
+    def __init__(self, task: SendEmail[Any]) -> None:
+        self._task = task
+
+    def delay(
+        self,
+        message: Finished,
+        sender: str | None = None,
+        recipients: str | Iterable[str] | None = None,
+        *,
+        dsn: Mapping[str, str | list[str]] | None = None,
+        idempotency_key: str | None = None,
+        send_at: datetime | float | None = None,
+        expires: datetime | float | timedelta | None = None,
+    ) -> MailResult:
+        """When it returns, the mail is in the spool.
+
+        Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail, `IdempotencyError` where the
+        key is another mail's, `SpoolError` when the mail could not be made safe.
+        """
+        now = datetime.now(UTC)
+        call = Call(
+            raw_mail(message, sender, recipients, dsn, runtime.settings().limits),
+            id=None if idempotency_key is None else keys.id_of_key("idempotency_key", idempotency_key),
+            wait=0.0 if send_at is None else max(0.0, moments.from_now("send_at", send_at, now)),
+            expires=0 if expires is None else moments.unix_ms("expires", expires, now),
+        )
+        return self._task.take(call)
+
+    def __call__(
+        self,
+        message: Finished,
+        sender: str | None = None,
+        recipients: str | Iterable[str] | None = None,
+        *,
+        dsn: Mapping[str, str | list[str]] | None = None,
+    ) -> str:
+        """Sends there and then, as `send_email(…)` does, and returns the Message-ID. Nobody tries again."""
+        return self._task.send(Call(raw_mail(message, sender, recipients, dsn, runtime.settings().limits)))
