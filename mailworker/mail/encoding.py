@@ -32,9 +32,9 @@ def text(body: bytes) -> tuple[bytes, bytes]:
 
 
 def html(body: bytes) -> tuple[bytes, bytes]:
-    """As `text`, but in base64 where that is shorter: each octet outside ASCII takes three in quoted-printable."""
+    """As `text`, but in base64 where that is shorter, and then without a line break that its author did not write."""
     if not body.isascii() and _outside_ascii(body) * 6 > len(body):
-        return b"base64", base64(closed(body))
+        return b"base64", base64(with_crlf(body))
     return text(body)
 
 

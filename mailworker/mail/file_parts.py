@@ -26,7 +26,7 @@ _ICS: Final = MediaType("application/ics", ())
 def attachment(file: File, encoded: Mapping[str, bytes]) -> BodyPart:
     """Raises `Unsendable("unbuildable")` for what no mail may hold."""
     kind = _kind(file)
-    if kind.kind.startswith("message/") and kind.kind != "message/global":
+    if kind.kind.startswith("message/"):
         return _mail(file, kind, encoded)
     if _is_invitation(kind):
         kind = _ICS
