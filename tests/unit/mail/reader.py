@@ -22,7 +22,7 @@ def read(envelope: Envelope) -> EmailMessage:
     assert isinstance(message, EmailMessage)
     for part in message.walk():
         assert not part.defects
-        assert {name.lower() for name in part.keys()} <= _PART or part is message or _is_mail_in(message, part)
+        assert {name.lower() for name in part} <= _PART or part is message or _is_mail_in(message, part)
         for value in part.values():
             assert not {*"\r\n"} & {*str(value)}
     return message
