@@ -46,7 +46,8 @@ def test_a_plain_name_stands_there_in_quotes_and_once(name: str) -> None:
 
 UNUSUAL = ["Rechnung Müller.pdf", "文件 (1).docx", "🎉.txt", "Ж" * 120, "é" * 1000, "x" * 901, "x" * 1000,
            'say "hi".txt', "a\\b.txt", 'a".exe;x=".txt', " lead.txt", "trail ", " ", "   ", "=?utf-8?q?x?=.txt", "a=?b",
-           "\u202efdp.exe", "דוח.pdf", "e\u0301.txt", "%20*'.ü", "a\u00a0b", "👨‍👩‍👧.png", "ü'ü''ü", "\u200b"]  # fmt: skip
+           "\u202efdp.exe", "דוח.pdf", "e\u0301.txt", "%20*'.ü", "a\u00a0b", "👨‍👩‍👧.png",
+           "ü'ü''ü", "\u200b"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
