@@ -36,10 +36,15 @@ REASONS: Final = {
     "too_many_values": Reason("more values than a mail can have", _LOOK),
     "not_a_mail": Reason("readable, but not an array with `to`, `subject` and `body`", _LOOK),
     "missing_field": Reason("`to`, `subject` or `body` is not there", _LOOK),
-    "bad_field": Reason("an array where text is expected, or a number as `to`", _LOOK),
+    "bad_field": Reason("a field that holds what it cannot hold; `detail` says which, and what is expected", _LOOK),
     "bad_text": Reason("text that is not valid Unicode", _LOOK),
+    "sender_not_allowed": Reason(
+        "neither the address of `sender` (or `return_path`) nor its domain is in `MAILWORKER_SENDERS`",
+        "add it there and retry, or look at the producer",
+    ),
     "bad_arguments": Reason(
-        "a call of `send_email` by name from another Celery app whose arguments are not `to`, `subject`, `body`",
+        "a call of `send_email` by name from another Celery app whose arguments are not those of `send_email`, or "
+        "whose `idempotency_key` is another mail's",
         "look at the caller",
     ),
     "bad_message": Reason(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
@@ -46,6 +47,7 @@ def make_spool(configuration: Settings) -> Spool:
             batch=configuration.batch,
             in_doubt=configuration.in_doubt,
             largest=configuration.max_mail_size,
+            idempotency_seconds=math.ceil(configuration.idempotency_window),
         ),
         log_abandoned,
     )

@@ -29,6 +29,7 @@ from pydantic import (
 from . import envfile
 from .delivery.back_off import Policy
 from .errors import SettingsError, Unsendable
+from .mail import senders
 from .mail.address import Mailbox, parse
 from .mail.author import Author
 from .mail.dkim import Signers
@@ -161,6 +162,12 @@ class Settings(BaseModel):
     """The largest entry that is sent, in octets: 25 MiB. A larger one is a dead letter (`too_large`)"""
     max_recipients_size: Octets = _LIMITS.recipients
     """The largest sum of a mail's addresses and names, in octets"""
+    senders: tuple[str, ...] = ()
+    """As whom callers may send: addresses and domains (`example.com` is itself, without those below it), with commas
+    between them. `MAILWORKER_FROM` always may. Empty: whatever a caller says. It holds for `sender`, `return_path` and
+    finished messages"""
+    idempotency_window: Annotated[float, BeforeValidator(seconds(YEAR))] = constants.IDEMPOTENCY_SECONDS
+    """Seconds in which an `idempotency_key` or a `task_id` is one mail, from the call on and again once it is sent"""
     batch: Annotated[int, BeforeValidator(whole(1, 1000, "mails"))] = constants.BATCH
     """Mails that one doorbell carries at most"""
     batch_seconds: Waits = 60
@@ -194,6 +201,11 @@ class Settings(BaseModel):
             raise ValueError("expected seconds with commas between them, as 10,60,300 or 10s,1m,5m")
         return tuple(map(seconds(YEAR), items))
 
+    @field_validator("senders", mode="before")
+    @classmethod
+    def _senders(cls, value: Any) -> Any:
+        return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+
     @field_validator("spool_prefix")
     @classmethod
     def _prefix(cls, value: str) -> str:
@@ -221,6 +233,7 @@ class Settings(BaseModel):
             ("SMTP_TOKEN_COMMAND", lambda: self.tokens),
             ("SMTP_URL", lambda: self.relays),
             ("FROM", lambda: self.author),
+            ("SENDERS", lambda: self.limits),
             ("DKIM_REQUIRED", self._check_dkim),
         ):
             try:
@@ -295,9 +308,14 @@ class Settings(BaseModel):
         """False where nobody said who sends, so that the commands can tell."""
         return self.author.mailbox.address != "mailworker@localhost"
 
-    @property
+    @cached_property
     def limits(self) -> Limits:
-        return Limits(mail=self.max_mail_size, recipients=self.max_recipients_size)
+        """What a mail may be."""
+        return Limits(
+            mail=self.max_mail_size,
+            recipients=self.max_recipients_size,
+            senders=senders.read(self.senders, self.author.mailbox.address),
+        )
 
     @property
     def retries(self) -> Policy:

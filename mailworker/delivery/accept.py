@@ -30,5 +30,5 @@ def to_be_accepted(call: Call) -> New:
     """As the spool is given it. What a chosen id is compared by is the mail alone, the same octets in each process."""
     payload = to_record(call.mail)
     keyed = call.id is not None
-    digest = sha256(payload).digest()[:_DIGEST] if keyed else b""
+    digest = sha256(payload).digest()[:_DIGEST] if keyed and call.compared else b""
     return New(call.id or str(uuid4()), payload, call.wait, keyed, blobs(call.mail), call.expires, digest)

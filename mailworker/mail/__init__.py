@@ -4,9 +4,10 @@ In the order in which a mail meets them:
 
 - It comes as an entry: `payload` tells which format that is, and each has a reader (`php`, `igbinary` and `messagepack`
   on what they share in `binary`, JSON in `payload`), `compression` before them. Or as the `arguments` of a call, with
-  `moments` at which it may go, and `keys` under which it is accepted once.
+  `moments` at which it may go and `keys` under which it is accepted once; `complete` makes what was left out.
 - It becomes an `email`, a value, by the table of its `fields`: each is of a kind (`mailboxes`, `text`, `files`,
-  `own_headers`, `links`, `dsn`); `address` says what one is. A `file` has a `media_type`, and `read_file` reads it.
+  `own_headers`, `links`, `dsn`); `address` says what one is, `senders` as whom a caller may send. A `file` has a
+  `media_type`; a call's is a `given_file` (`read_file` reads it), another program's a `base64_file`.
 - `entry` reads and writes by that table: the octets of an entry, of a plain mail in the spool, of PHP. `frame` keeps
   any other mail of new code: a header, and its `parts` behind it.
 - `text_of_html` makes the text of a mail that was given as HTML alone.

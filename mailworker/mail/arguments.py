@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.message import Message
 from os import PathLike
 from typing import Any, Final
 
+from . import entry, frame, keys, moments
+from .complete import finished, rendered
 from .email import Email, Limits, RawMail, check_recipients
-from .entry import check_size
 from .fields import FIELDS
 
 Recipients = (
-    str | list[str] | tuple[str, ...] | set[str] | frozenset[str] | Mapping[str, str | None] | Mapping[int, str]
+    str
+    | list[str]
+    | tuple[str, ...]
+    | set[str]
+    | frozenset[str]
+    | Iterator[str]
+    | Mapping[str, str | None]
+    | Mapping[int, str]
 )
 """An address, `Name <address>`, several of these, or {address: name}; a number as key is what PHP makes of a list."""
 
-Attached = str | PathLike[str] | tuple[str, bytes | str] | tuple[str, bytes | str, str]
-"""A path, which is read at the call; `(name, content)` or `(name, content, type)`."""
+Attached = (
+    str | PathLike[str] | Message | tuple[str, bytes | str] | tuple[str | None, bytes | str | Message, str | None]
+)
+"""A path, which is read at the call; `(name, content)` or `(name, content, type)`; a message."""
 
 
 def send_email(
@@ -41,8 +52,8 @@ def send_email(
     template: str | None = None,
     context: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
-    send_at: datetime | float | None = None,
-    expires: datetime | float | timedelta | None = None,
+    send_at: datetime | timedelta | float | str | None = None,
+    expires: datetime | timedelta | float | str | None = None,
 ) -> str:
     """The signature that callers see and `from_arguments` binds with; what is called is the task of that name."""
     raise NotImplementedError
@@ -56,6 +67,10 @@ _IN_ORDER: Final = ("to", "subject", "body")
 _USUAL: Final = frozenset(_IN_ORDER)
 _CONTENT: Final = ("body", "html", "template", "attachments", "inline")
 """One of these is there, or there is no mail."""
+_READERS: Final = {field.name: field.kind.from_argument for field in FIELDS}
+_READERS_OF_MESSAGE: Final = {
+    field.name: getattr(field.kind, "from_message", field.kind.from_argument) for field in FIELDS
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +84,25 @@ class Call:
     """Seconds until the mail may go."""
     expires: int = 0
     """Unix time in ms after which it is not sent any more, 0 for never."""
+    compared: bool = True
+    """Is another mail under the same id an error?"""
 
 
-def from_arguments(args: Any, kwargs: Any, limits: Limits) -> Call:
-    """What the arguments of one call say. An id and a time come as options of Celery's: see `worker.calls`.
+def from_arguments(args: Any, kwargs: Any, limits: Limits, from_message: bool = False) -> Call:
+    """What the arguments of one call say. `from_message` where another program wrote them: no path of its is read.
 
     Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail.
     """
     passed = _passed(tuple(args or ()), kwargs or {})
-    if not passed.keys() >= _USUAL:
-        _check_needed(passed)
-    contents = {
-        field.name: field.kind.from_argument(field.name, passed[field.name])
-        for field in FIELDS
-        if field.name in passed and (passed[field.name] is not None or field.name in _IN_ORDER[:2])
-    }
-    email = Email(**{"to": (), "subject": b"", "body": None, **contents})
+    if passed.keys() == _USUAL and passed["body"] is not None:
+        return Call(_plain(passed, limits))
+    passed = {name: value for name, value in passed.items() if value is not None or name in _IN_ORDER[:2]}
+    _check_needed(passed)
+    passed = rendered(passed, limits)
+    email = _email(passed, limits, _READERS_OF_MESSAGE if from_message else _READERS)
     check_recipients(email, limits)
-    check_size(email, limits)
-    return Call(email)
+    (entry if frame.is_plain(email) else frame).check_size(email, limits)
+    return _call(email, passed)
 
 
 def _passed(args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
@@ -103,9 +118,37 @@ def _passed(args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
 
 
 def _check_needed(passed: Mapping[str, Any]) -> None:
-    if "to" not in passed and "cc" not in passed and "bcc" not in passed:
+    if passed.keys().isdisjoint(("to", "cc", "bcc")):
         raise TypeError("send_email: missing a required argument: 'to'")
-    if "subject" not in passed and passed.get("template") is None:
+    if "subject" not in passed and "template" not in passed:
         raise TypeError("send_email: missing a required argument: 'subject'")
-    if all(passed.get(name) is None for name in _CONTENT):
+    if passed.keys().isdisjoint(_CONTENT):
         raise TypeError("send_email: missing a required argument: 'body' (or html, template, attachments)")
+
+
+def _plain(passed: Mapping[str, Any], limits: Limits) -> Email:
+    """The usual mail, which most are."""
+    email = Email(*[_READERS[name](name, passed[name], limits) for name in _IN_ORDER])
+    check_recipients(email, limits)
+    entry.check_size(email, limits)
+    return email
+
+
+def _email(passed: Mapping[str, Any], limits: Limits, readers: Mapping[str, Any]) -> Email:
+    contents: dict[str, Any] = {"to": (), "subject": b"", "body": None}
+    for name, read in readers.items():
+        if name in passed:
+            contents[name] = read(name, passed[name], limits)
+    return finished(Email(**contents), "body" in passed)
+
+
+def _call(email: Email, passed: Mapping[str, Any]) -> Call:
+    """With what is no part of the mail."""
+    now = datetime.now(UTC)
+    key, send_at, expires = (passed.get(name) for name in ("idempotency_key", "send_at", "expires"))
+    return Call(
+        email,
+        None if key is None else keys.id_of_key("idempotency_key", key),
+        0.0 if send_at is None else max(0.0, moments.from_now("send_at", send_at, now)),
+        0 if expires is None else moments.unix_ms("expires", expires, now),
+    )

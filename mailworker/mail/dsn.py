@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..envelope import Dsn
 from ..errors import Unsendable
+from .email import Limits
 from .parts import Parts
 from .php import Value
 
@@ -20,12 +21,12 @@ _EXPECTED: Final = "{'notify': 'NEVER', or some of 'SUCCESS', 'FAILURE' and 'DEL
 class DsnOptions:
     """In a call `{"notify": …, "ret": …}`, either of which may be left out."""
 
-    def from_value(self, name: str, value: Value) -> Dsn | None:
+    def from_value(self, name: str, value: Value, _: Limits) -> Dsn | None:
         if value is None:
             return None
         raise Unsendable("bad_field", f"{name}: is for calls of send_email")
 
-    def from_argument(self, name: str, value: Any) -> Dsn:
+    def from_argument(self, name: str, value: Any, _: Limits) -> Dsn:
         if not isinstance(value, Mapping) or not value.keys() <= {"notify", "ret"}:
             raise TypeError(f"{name}: expected {_EXPECTED}")
         return Dsn(_notify(name, value.get("notify")), _ret(name, value.get("ret")))

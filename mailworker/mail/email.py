@@ -8,14 +8,22 @@ from ..envelope import Dsn
 from ..errors import Unsendable
 from .address import Mailbox, each_once
 from .file import File
+from .senders import ANYBODY, Senders
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest mail that is sent, in octets: the whole entry, and its recipients' addresses and names."""
+    """What a site lets a mail be. The largest one that is sent, in octets: the whole entry, or the mail that is made of
+    a call; and its recipients' addresses and names."""
 
     mail: int = 25 * 1024 * 1024
     recipients: int = 64 * 1024
+    senders: Senders = ANYBODY
+    """As whom a caller may send."""
+    templates: str = ""
+    """The folder that has them; empty for none."""
+    legacy_fields: frozenset[str] = frozenset()
+    """What counts in an entry beside `to`, `subject` and `body`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def from_entry(raw: bytes, limits: Limits) -> Email:
     contents = {}
     for name, key, read in _READERS:
         if key in values:
-            contents[name] = read(name, values[key])
+            contents[name] = read(name, values[key], limits)
         else:
             raise Unsendable("missing_field", f"{name}: missing")
     email = Email(**contents)
@@ -85,7 +85,7 @@ def to_php(email: Email) -> bytes:
 
 
 def check_size(email: Email, limits: Limits) -> None:
-    """Raises `Unsendable` where the entry that the mail becomes in the spool is larger than the limit."""
-    most = _MOST_BETWEEN + 6 * sum(size(content(email)) for content, size in _SIZES)
+    """Raises `Unsendable` where the entry that a plain mail becomes in the spool is larger than the limit."""
+    most = _MOST_BETWEEN + 6 * sum([size(content(email)) for content, size in _SIZES])
     if most > limits.mail and len(to_entry(email)) > limits.mail:
         raise Unsendable("too_large", f"more than the limit of {limits.mail} octets")

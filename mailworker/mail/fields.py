@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from .dsn import DsnOptions
+from .email import Limits
 from .files import Files, Inline
 from .links import Links
-from .mailboxes import Mailboxes, OneMailbox, ReturnPath
+from .mailboxes import Mailboxes, ReturnPath, Sender
 from .own_headers import OwnHeaders
 from .parts import Parts
 from .text import Text
@@ -30,10 +31,10 @@ MAX_SUBJECT: Final = 64 * 1024
 class Kind(Protocol):
     """What a field may hold. `name` is the field's, for the errors: they tell of it, and never of what it holds."""
 
-    def from_value(self, name: str, value: Any) -> Any:
+    def from_value(self, name: str, value: Any, limits: Limits) -> Any:
         """What `payload.read` found in an entry. Raises `Unsendable`."""
 
-    def from_argument(self, name: str, value: Any) -> Any:
+    def from_argument(self, name: str, value: Any, limits: Limits) -> Any:
         """What a caller passed. Raises `TypeError` for a wrong type, else `Unsendable`."""
 
     def to_frame(self, content: Any, parts: list[bytes]) -> Any:
@@ -77,7 +78,7 @@ FIELDS: Final = (
     Field("cc", Mailboxes(), header=b"Cc"),
     Field("bcc", Mailboxes()),
     Field("reply_to", Mailboxes(), header=b"Reply-To"),
-    Field("sender", OneMailbox()),
+    Field("sender", Sender()),
     Field("return_path", ReturnPath()),
     Field("headers", OwnHeaders()),
     Field("attachments", Files()),

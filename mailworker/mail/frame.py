@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ..envelope import Dsn
 from ..errors import Unsendable
+from . import given_file
 from .dsn import DsnOptions
 from .email import Email, Limits, RawMail
 from .entry import from_entry, to_entry
@@ -27,6 +28,12 @@ from .parts import Parts
 
 VERSION: Final = 1
 
+_MOST_A_CHARACTER: Final = 6
+"""Octets of one in JSON, where it is a control character."""
+_APART: Final = ("body", "html", "attachments", "inline")
+"""What is not, or hardly, in a frame's header."""
+_HEAD: Final = 1024
+_SIZES: Final = tuple((field.name, attrgetter(field.name), field.kind.size) for field in FIELDS)
 _LONGEST_NUMBER: Final = 10
 _DSN: Final = DsnOptions()
 _READERS: Final = tuple((field.name, field.kind.from_frame) for field in FIELDS)
@@ -75,6 +82,16 @@ def from_frame(raw: bytes) -> Email | RawMail:
         if isinstance(error, Unsendable):
             raise
         raise Unsendable("format", f"a frame that is damaged: {type(error).__name__}") from None
+
+
+def check_size(email: Email, limits: Limits) -> None:
+    """Raises `Unsendable` where the mail as a relay is given it, or its frame, is larger than the limit."""
+    sizes = {name: size(content_of(email)) for name, content_of, size in _SIZES}
+    size = sum(sizes.values())
+    if size + _MOST_A_CHARACTER * (size - sum([sizes[name] for name in _APART])) + _HEAD <= limits.mail:
+        return
+    largest = max(sizes, key=lambda name: sizes[name])
+    given_file.check_size(largest, max(size, len(to_frame(email))), limits.mail)
 
 
 def blobs(mail: Email | RawMail) -> dict[str, bytes]:

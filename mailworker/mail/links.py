@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import Unsendable
+from .email import Limits
 from .parts import Parts
 from .php import Value
 from .text import text_of
@@ -20,7 +21,7 @@ _LONGEST: Final = 900
 class Links:
     """One link, or a list of them."""
 
-    def from_value(self, name: str, value: Value) -> tuple[str, ...]:
+    def from_value(self, name: str, value: Value, _: Limits) -> tuple[str, ...]:
         if value is None:
             return ()
         items = list(value.values()) if isinstance(value, dict) else [value]
@@ -28,7 +29,7 @@ class Links:
             raise Unsendable("bad_field", f"{name}: neither a link nor an array of links")
         return _each_once(name, [item.decode("utf-8", "replace") for item in items if isinstance(item, bytes)])
 
-    def from_argument(self, name: str, value: Any) -> tuple[str, ...]:
+    def from_argument(self, name: str, value: Any, _: Limits) -> tuple[str, ...]:
         if not isinstance(value, list | tuple):
             return _each_once(name, [text_of(name, value, "a link, or a list of them")])
         return _each_once(name, [text_of(f"{name}[{index}]", item) for index, item in enumerate(value)])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ..errors import Unsendable
 from . import address, php
 from .address import Mailbox, each_once
+from .email import Limits
 from .parts import Parts, as_octets, as_text
 from .php import Key, Opaque, Scalar, Value
 from .text import text_of, utf8
@@ -18,7 +20,7 @@ from .text import text_of, utf8
 class Mailboxes:
     """In an entry one address, a list of them, or address => name; in a call `Name <address>` as well."""
 
-    def from_value(self, name: str, value: Value) -> tuple[Mailbox, ...]:
+    def from_value(self, name: str, value: Value, _: Limits) -> tuple[Mailbox, ...]:
         if isinstance(value, bytes):
             return (_mailbox(name, value, None),)
         if isinstance(value, dict):
@@ -27,14 +29,17 @@ class Mailboxes:
             return ()
         raise Unsendable("bad_field", f"{name}: neither an address nor an array of addresses")
 
-    def from_argument(self, name: str, value: Any) -> tuple[Mailbox, ...]:
+    def from_argument(self, name: str, value: Any, limits: Limits) -> tuple[Mailbox, ...]:
         if isinstance(value, str):
             return (address.parse(value, name),)
         if isinstance(value, Mapping):
-            return each_once([_of_pair(name, key, item) for key, item in value.items()])
-        if isinstance(value, list | tuple | set | frozenset):
-            return each_once([_of_item(name, item) for item in value])
-        raise TypeError(f"{name}: expected str, list or dict, got {type(value).__name__}")
+            return each_once([_of_pair(f"{name}[{at}]", *pair) for at, pair in enumerate(value.items())])
+        if isinstance(value, set | frozenset):
+            value = sorted(value, key=str)  # the same call is to become the same octets
+        if not isinstance(value, Iterable) or isinstance(value, bytes | bytearray | memoryview):
+            raise TypeError(f"{name}: expected str, list or dict, got {type(value).__name__}")
+        items = islice(value, limits.recipients)  # an iterator may have no end; more than that are refused later
+        return each_once([_of_item(f"{name}[{at}]", item) for at, item in enumerate(items)])
 
     def to_json(self, content: tuple[Mailbox, ...]) -> dict[str, str | None]:
         return {mailbox.address: mailbox.name.decode("utf-8") or None for mailbox in content}
@@ -57,14 +62,14 @@ class Mailboxes:
 
 
 @dataclass(frozen=True, slots=True)
-class OneMailbox:
-    """As `Mailboxes`, of one."""
+class Sender:
+    """As `Mailboxes`, of one, as whom the site lets a caller send."""
 
-    def from_value(self, name: str, value: Value) -> Mailbox | None:
-        return _only(name, Mailboxes().from_value(name, value))
+    def from_value(self, name: str, value: Value, limits: Limits) -> Mailbox | None:
+        return _allowed(name, Mailboxes().from_value(name, value, limits), limits)
 
-    def from_argument(self, name: str, value: Any) -> Mailbox | None:
-        return _only(name, Mailboxes().from_argument(name, value))
+    def from_argument(self, name: str, value: Any, limits: Limits) -> Mailbox | None:
+        return _allowed(name, Mailboxes().from_argument(name, value, limits), limits)
 
     def to_frame(self, content: Mailbox, _: list[bytes]) -> list[str]:
         return _pair(content)
@@ -80,16 +85,16 @@ class OneMailbox:
 class ReturnPath:
     """An address without a name, or an empty text: the null sender."""
 
-    def from_value(self, name: str, value: Value) -> str | None:
+    def from_value(self, name: str, value: Value, limits: Limits) -> str | None:
         if value is None or value == b"":
             return None if value is None else ""
         if not isinstance(value, bytes):
             raise Unsendable("bad_field", f"{name}: not an address")
-        return _mailbox(name, value, None).address
+        return _checked(name, _mailbox(name, value, None), limits).address
 
-    def from_argument(self, name: str, value: Any) -> str | None:
+    def from_argument(self, name: str, value: Any, limits: Limits) -> str:
         text = text_of(name, value, "an address as str, or '' for the null sender")
-        return address.check(text, name) if text else ""
+        return _checked(name, Mailbox(address.check(text, name)), limits).address if text else ""
 
     def to_frame(self, content: str, _: list[bytes]) -> str:
         return content
@@ -101,10 +106,15 @@ class ReturnPath:
         return 0
 
 
-def _only(name: str, mailboxes: tuple[Mailbox, ...]) -> Mailbox | None:
+def _allowed(name: str, mailboxes: tuple[Mailbox, ...], limits: Limits) -> Mailbox | None:
     if len(mailboxes) > 1:
         raise Unsendable("bad_address", f"{name}: {len(mailboxes)} addresses, expected one")
-    return mailboxes[0] if mailboxes else None
+    return _checked(name, mailboxes[0], limits) if mailboxes else None
+
+
+def _checked(name: str, mailbox: Mailbox, limits: Limits) -> Mailbox:
+    limits.senders.check(name, mailbox.address)
+    return mailbox
 
 
 def _pair(mailbox: Mailbox) -> list[str]:
@@ -135,7 +145,7 @@ def _mailbox(name: str, raw: bytes, given: Scalar) -> Mailbox:
 
 def _of_item(name: str, item: Any) -> Mailbox:
     if not isinstance(item, str):
-        raise TypeError(f"{name}: expected addresses as str, got {type(item).__name__}")
+        raise TypeError(f"{name}: expected an address as str, got {type(item).__name__}")
     return address.parse(item, name)
 
 

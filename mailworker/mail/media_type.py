@@ -14,6 +14,8 @@ DEFAULT: Final = "application/octet-stream"
 _WORD = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]{1,127}"
 _PARAMETER: Final = re.compile(rf';[ \t]*({_WORD})=({_WORD}|"[ !#-\[\]-~]{{0,500}}")[ \t]*')
 _TYPE: Final = re.compile(rf"({_WORD})/({_WORD})[ \t]*")
+_LOOK: Final = 1000
+_HEADER: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
 _REFUSED_PARAMETERS: Final = frozenset({"name", "boundary"})  # `name*0*` as well: RFC 2231's ways to write it
 _WRITTEN: Final = re.compile(r'; ([^=]+)=([^";]+|"[^"]*")')
 
@@ -64,3 +66,10 @@ def check(place: str, text: str) -> str:
 
 def _bad(place: str) -> Unsendable:
     return Unsendable("bad_field", f"{place}: expected type/subtype, as in application/pdf")
+
+
+def check_message(place: str, content: bytes) -> None:
+    """A message that is attached goes as it is (RFC 2046, 5.2.1: no transfer encoding but 7bit and 8bit). Raises
+    `Unsendable` where it begins with no header."""
+    if not _HEADER.match(content[:_LOOK]):
+        raise Unsendable("bad_field", f"{place}: message/rfc822, and does not begin with a header as a mail does")

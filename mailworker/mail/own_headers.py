@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ..errors import Unsendable
 from . import structured
+from .email import Limits
 from .parts import Parts, as_octets, as_text
 from .php import Value
 from .text import text_of, utf8
@@ -34,14 +35,14 @@ _OUR_PREFIXES: Final = ("content-", "resent-", "arc-")
 class OwnHeaders:
     """{name: value}, or a list of values for a header that stands there several times."""
 
-    def from_value(self, name: str, value: Value) -> Headers:
+    def from_value(self, name: str, value: Value, _: Limits) -> Headers:
         if value is None:
             return ()
         if not isinstance(value, dict):
             raise Unsendable("bad_field", f"{name}: not an array of names and values")
         return checked(name, _of_entry(name, value.items()))
 
-    def from_argument(self, name: str, value: Any) -> Headers:
+    def from_argument(self, name: str, value: Any, _: Limits) -> Headers:
         if not isinstance(value, Mapping):
             raise TypeError(f"{name}: expected {{name: value}}, got {type(value).__name__}")
         return checked(name, _of_call(name, value.items()))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ..errors import Unsendable
 from . import php
+from .email import Limits
 from .parts import Parts, as_octets, as_text
 from .php import Opaque, Value
 
@@ -18,7 +19,7 @@ class Text:
     at_most: int | None = None
     apart: bool = False
 
-    def from_value(self, name: str, value: Value) -> bytes:
+    def from_value(self, name: str, value: Value, _: Limits) -> bytes:
         if not isinstance(value, bytes):
             if isinstance(value, dict | Opaque):
                 raise Unsendable("bad_field", f"{name}: an array, where text is expected")
@@ -27,8 +28,8 @@ class Text:
             raise self._too_large(name, value)
         return value
 
-    def from_argument(self, name: str, value: Any) -> bytes:
-        return self.from_value(name, utf8(name, text_of(name, value)))
+    def from_argument(self, name: str, value: Any, limits: Limits) -> bytes:
+        return self.from_value(name, utf8(name, text_of(name, value)), limits)
 
     def to_json(self, content: bytes) -> str:
         return content.decode("utf-8")

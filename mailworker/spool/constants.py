@@ -10,6 +10,7 @@ SPOOL_FORMAT: Final = 3
 """Counts up when a key, or a field of a record, changes so that an older version would misread it; see `format`."""
 
 BATCH: Final = 200
+IDEMPOTENCY_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Constants:
     spool_format: str = str(SPOOL_FORMAT)
     certain_refusals: int = 3
     """As in `smtp.refusals`: where more refusals in a row are wanted, their words may be meant for the mail."""
-    idempotency_seconds: int = 86_400
+    idempotency_seconds: int = IDEMPOTENCY_SECONDS
     """For so long an id that a caller chose accepts no second mail, and a mail that has it is known to be sent."""
 
     def as_lua(self, literal: Callable[[Any], str]) -> dict[str, str]:

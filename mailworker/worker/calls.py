@@ -7,13 +7,14 @@ sent. So nothing may hang on the message: no mail, and nothing that is to follow
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..mail.arguments import Call, from_arguments
+from ..errors import Unsendable
+from ..mail import keys, moments
+from ..mail.arguments import SIGNATURE, Call, from_arguments
 from ..mail.email import Limits
 
 _FOLLOWS: Final = (
@@ -25,7 +26,6 @@ _PLACE: Final = "every worker of the spool delivers its mail; leave it out"
 _LIMIT: Final = "a limit would kill a worker in the middle of a mail; leave it out, or set it in celeryconfig.py"
 
 REFUSED: Final[Mapping[str, str]] = {
-    "expires": "a mail that was accepted is sent or becomes a dead letter; leave it out",
     "link": _FOLLOWS,
     "link_error": "a mail that fails is a dead letter, which `mailworker dead list` shows; leave it out",
     "chain": _FOLLOWS,
@@ -34,11 +34,16 @@ REFUSED: Final[Mapping[str, str]] = {
     "exchange": _PLACE,
     "routing_key": _PLACE,
     "router": _PLACE,
+    "priority": "every mail goes in its order, and a doorbell's place says nothing; leave it out",
     "time_limit": _LIMIT,
     "soft_time_limit": _LIMIT,
+    **dict.fromkeys(SIGNATURE.parameters.keys() - {"expires", "headers"}, "is an argument of the mail: kwargs={…}"),
 }
-"""Options of `apply_async`. The others are about the message (headers, priority, serializer, …), which is a doorbell of
-ours whatever they say."""
+"""Options of `apply_async`. The others are about the message (headers, serializer, …), which is a doorbell of ours
+whatever they say."""
+
+Times = tuple[Any, Any, Any]
+"""`countdown`, `eta` and `expires` as they were passed."""
 
 _SIGNATURE: Final = (
     "a signature puts the mail into a message, which may be lost without a record; call send_email.delay(…) where the "
@@ -54,7 +59,8 @@ CANVAS: Final[Mapping[str, str]] = {
 """Methods of a task that end in a message with arguments."""
 
 
-_LONGEST_ID: Final = 255
+NO_TIME: Final = (None, None, None)
+"""A call without `countdown`, `eta` and `expires`."""
 
 
 def check(options: Mapping[str, Any]) -> None:
@@ -69,44 +75,78 @@ def refuse(method: str) -> TypeError:
     return TypeError(f"send_email.{method}: {CANVAS[method]}")
 
 
-def read(args: Any, kwargs: Any, limits: Limits, task_id: Any = None, countdown: Any = None, eta: Any = None) -> Call:
-    """Raises `TypeError` for what is wrong in the call, `Unsendable` for what can never be a mail."""
-    chosen, wait = mail_id(task_id), delay(countdown, eta, datetime.now(UTC))
-    return replace(from_arguments(args, kwargs, limits), id=chosen, wait=wait)
+def read(args: Any, kwargs: Any, limits: Limits, task_id: Any = None, times: Times = NO_TIME) -> Call:
+    """What a call says in its arguments and in Celery's options; a matter may stand in one of the two.
+
+    Raises `TypeError` for what is wrong in the call, `Unsendable` for what can never be a mail.
+    """
+    call = from_arguments(args, kwargs, limits)
+    if task_id is None and times == NO_TIME and not (call.expires or call.wait):
+        return call
+    _check_not_twice(kwargs or {}, task_id, times)
+    now = datetime.now(UTC)
+    call = replace(
+        call, id=call.id or _prefixed(keys.mail_id, "task_id", task_id),
+        wait=call.wait or _prefixed(_wait, times, now), expires=call.expires or _prefixed(_expires, times[2], now),
+    )  # fmt: skip
+    if call.expires and call.expires <= (now.timestamp() + call.wait) * 1000:
+        raise Unsendable("bad_field", f"expires: is {'before the mail may go' if call.wait else 'over already'}")
+    return call
 
 
-def read_message(mail_id: str, args: Any, kwargs: Any, eta: Any, limits: Limits) -> Call:
-    """As `read`, of a message that another program wrote: any text is an id, and what is no time is none."""
-    return replace(from_arguments(args, kwargs, limits), id=mail_id, wait=_wait_of_message(eta))
+def read_message(mail_id: str, args: Any, kwargs: Any, headers: Times, limits: Limits) -> Call:
+    """As `read`, of a message that another program wrote: any text is an id, and what is no time is none.
+
+    A message may come twice. So what stands under its own id is not compared; what a key of the caller's stands for is,
+    unless a template says it, which may say something else the second time.
+    """
+    now = datetime.now(UTC)
+    call = from_arguments(args, kwargs, limits, from_message=True)
+    wait = call.wait or _or_none(_wait, headers, now) or 0.0
+    expires = call.expires or _or_none(_expires, headers[2], now) or 0
+    compared = call.id is not None and not (kwargs or {}).get("template")
+    return replace(call, id=call.id or mail_id, wait=wait, expires=expires, compared=compared)
 
 
-def _wait_of_message(eta: Any) -> float:
-    try:
-        return delay(None, eta, datetime.now(UTC))
-    except TypeError:
-        return 0.0
+def check_direct(kwargs: Mapping[str, Any]) -> None:
+    """Raises `TypeError` where a call that sends there and then is to wait, or to be known by a key."""
+    for name in ("send_at", "expires", "idempotency_key"):
+        if kwargs.get(name) is not None:
+            raise TypeError(f"send_email: {name}: send_email(…) sends there and then; call send_email.delay(…)")
 
 
-def mail_id(task_id: Any) -> str | None:
-    """Raises `TypeError` for what is no id."""
-    if task_id is None or isinstance(task_id, str):
-        if task_id and (len(task_id) > _LONGEST_ID or not task_id.isprintable()):
-            raise TypeError(f"send_email: task_id: expected up to {_LONGEST_ID} printable characters")
-        return task_id or None
-    raise TypeError(f"send_email: task_id: expected a string, got {type(task_id).__name__}")
+def _check_not_twice(kwargs: Mapping[str, Any], task_id: Any, times: Times) -> None:
+    countdown, eta, expires = times
+    for names in (
+        {"idempotency_key": kwargs.get("idempotency_key"), "task_id": task_id},
+        {"send_at": kwargs.get("send_at"), "countdown": countdown, "eta": eta},
+        {"expires": kwargs.get("expires"), "Celery's option expires": expires},
+    ):
+        if len(given := [name for name, value in names.items() if value is not None]) > 1:
+            raise TypeError(f"send_email: {given[0]}: {given[1]} is there as well; pass one of them")
 
 
-def delay(countdown: Any, eta: Any, now: datetime) -> float:
-    """Seconds to wait, 0 for none. An `eta` without a time zone is in UTC. Raises `TypeError`."""
+def _wait(times: Times, now: datetime) -> float:
+    countdown, eta, _ = times
     if countdown is not None:
-        if isinstance(countdown, bool) or not isinstance(countdown, int | float) or not math.isfinite(countdown):
-            raise TypeError("send_email: countdown: expected seconds as a number")
-        return max(0.0, float(countdown))
-    if eta is None:
-        return 0.0
+        return max(0.0, moments.seconds("countdown", countdown))
+    return 0.0 if eta is None else max(0.0, moments.wait("eta", eta, now, naive=True))
+
+
+def _expires(expires: Any, now: datetime) -> int:
+    return 0 if expires is None else moments.unix_ms("expires", expires, now)
+
+
+def _prefixed(read_it: Callable[..., Any], *arguments: Any) -> Any:
+    """Whose option it is."""
     try:
-        moment = datetime.fromisoformat(eta) if isinstance(eta, str) else eta
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, float((moment - now).total_seconds()))
-    except (AttributeError, TypeError, ValueError):
-        raise TypeError("send_email: eta: expected a datetime") from None
+        return read_it(*arguments)
+    except TypeError as error:
+        raise TypeError(f"send_email: {error}") from None
+
+
+def _or_none(read_it: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return read_it(*arguments)
+    except (TypeError, Unsendable):
+        return None

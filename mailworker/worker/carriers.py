@@ -47,7 +47,7 @@ def _spooling(starred: bool, ring: Callable[[str], None]) -> Callable[..., None]
         with sent_by_name.back_unless_spooled():
             for mail_id, args in mails(self.request.id, it, starred):
                 with contextlib.suppress(MailFailed):  # it is a dead letter, and the next one goes on
-                    accepted = sent_by_name.accept(mail_id, args, {}, self.request.get("mail_eta"))
+                    accepted = sent_by_name.accept(mail_id, args, {}, sent_by_name.times_of(self.request))
                     if accepted.ring:
                         ring(accepted.id)
 

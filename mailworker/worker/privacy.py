@@ -86,7 +86,8 @@ class PrivateRequest(Request):  # type: ignore[misc]  # celery has no types
     def __init__(self, *args: Any, **options: Any) -> None:
         # Whoever sent it: no doorbell expires, waits in a worker, or ends a child that has a mail in hand.
         headers = options["headers"]
-        headers = {**headers, "mail_eta": headers.get("eta"), "eta": None, "expires": None, "timelimit": (None, None)}
+        times = {"mail_eta": headers.get("eta"), "mail_expires": headers.get("expires")}
+        headers = {**headers, **times, "eta": None, "expires": None, "timelimit": (None, None)}
         headers["shadow"] = None  # a name that the log and Flower would show
         super().__init__(*args, **(options | {"headers": headers}))
         if self.type not in DOORBELLS:

@@ -9,7 +9,7 @@ from typing import Any
 from celery import bootsteps, current_app, signals
 
 from .. import runtime, stopping
-from . import child_lost, command_line, privacy
+from . import child_lost, command_line, privacy, sent_by_name
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -25,8 +25,8 @@ class Prepared(bootsteps.Step):  # type: ignore[misc]  # celery has no types
 
         def lost_child(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
             if sender.app is app:
-                eta = sender.request.get("mail_eta")  # see `privacy.PrivateRequest`
-                child_lost.wake(sender.name, task_id, args, kwargs or {}, eta, exception)
+                times = sent_by_name.times_of(sender.request)
+                child_lost.wake(sender.name, task_id, args, kwargs or {}, times, exception)
 
         def child_begins(**_: Any) -> None:
             if current_app._get_current_object() is app:

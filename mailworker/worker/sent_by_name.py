@@ -15,10 +15,15 @@ from celery.exceptions import Reject
 
 from .. import runtime
 from ..delivery.accept import accept as give_a_record
-from ..errors import MailFailed, SpoolError, Unsendable
+from ..errors import IdempotencyError, MailFailed, SpoolError, Unsendable
 from ..mail.arguments import Call
 from ..spool import Accepted
 from . import calls
+
+
+def times_of(request: Any) -> calls.Times:
+    """When its program wanted it to be sent, and until when: see `privacy`."""
+    return None, request.get("mail_eta"), request.get("mail_expires")
 
 
 def id_of(task_id: Any) -> str:
@@ -26,32 +31,35 @@ def id_of(task_id: Any) -> str:
     return str(task_id).encode("utf-8", "backslashreplace").decode()
 
 
-def accept(mail_id: str, args: Any, kwargs: Any, eta: Any) -> Accepted:
+def accept(mail_id: str, args: Any, kwargs: Any, times: calls.Times) -> Accepted:
     """Gives the mail its record. Raises `SpoolError` where that fails.
 
     What can never be a mail becomes a dead letter, which keeps the arguments as they came; then `MailFailed` is raised.
     """
     try:
-        call = _read(mail_id, args, kwargs, eta)
+        call = _read(mail_id, args, kwargs, times)
     except (TypeError, Unsendable) as error:
         reason = error.reason if isinstance(error, Unsendable) else "bad_arguments"
         _bury(mail_id, args, kwargs, reason, str(error))
         raise MailFailed(reason) from None
-    return give_a_record(runtime.spool(), call)
+    try:
+        return give_a_record(runtime.spool(), call)
+    except IdempotencyError as error:
+        _bury(mail_id, args, kwargs, "bad_arguments", str(error))
+        raise MailFailed("bad_arguments") from None
 
 
-def keep(mail_id: str, args: Any, kwargs: Any, eta: Any) -> str:
+def keep(mail_id: str, args: Any, kwargs: Any, times: calls.Times) -> str:
     """Gives the mail its record, and returns the id under which it has it. What is no mail becomes a dead letter when
     its turn comes. Raises `SpoolError`."""
     try:
-        call = _read(mail_id, args, kwargs, eta)
-    except (TypeError, Unsendable):
+        return give_a_record(runtime.spool(), _read(mail_id, args, kwargs, times)).id
+    except (TypeError, Unsendable, IdempotencyError):
         return _as_it_came(mail_id, args, kwargs).id
-    return give_a_record(runtime.spool(), call).id
 
 
-def _read(mail_id: str, args: Any, kwargs: Any, eta: Any) -> Call:
-    return calls.read_message(mail_id, args, kwargs, eta, runtime.settings().limits)
+def _read(mail_id: str, args: Any, kwargs: Any, times: calls.Times) -> Call:
+    return calls.read_message(mail_id, args, kwargs, times, runtime.settings().limits)
 
 
 def _bury(mail_id: str, args: Any, kwargs: Any, reason: str, detail: str) -> None:

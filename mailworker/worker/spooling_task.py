@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol
 
 from celery import Task, states
@@ -56,18 +56,19 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         args: tuple[Any, ...] | list[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         task_id: str | None = None,
-        countdown: float | None = None,
+        countdown: float | timedelta | None = None,
         eta: datetime | str | None = None,
+        expires: datetime | timedelta | float | str | None = None,
         **options: Any,
     ) -> MailResult:
         """`task_id` is the mail's id: the same id within a day sends no second mail. `countdown` and `eta` wait in
-        the spool. Of other options see `calls`.
+        the spool; after `expires` the mail is a dead letter. Of other options see `calls`.
 
-        Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail, `SpoolError` when the
-        mail could not be made safe.
+        Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail, `IdempotencyError` for
+        another mail under the same id, `SpoolError` when the mail could not be made safe.
         """
         calls.check(options)
-        return self.take(_read(args, kwargs, task_id, countdown, eta))
+        return self.take(_read(args, kwargs, task_id, (countdown, eta, expires)))
 
     def take(self, call: Call) -> MailResult:
         """As `apply_async`, of a call that was read."""
@@ -92,11 +93,15 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         args: tuple[Any, ...] | list[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         task_id: str | None = None,
+        countdown: float | timedelta | None = None,
+        eta: datetime | str | None = None,
+        expires: datetime | timedelta | float | str | None = None,
         **options: Any,
     ) -> MailResult:
-        """Sends there and then, as a direct call does, and raises what that raises: nothing has a record of it."""
+        """Sends there and then, as a direct call does, and raises what that raises: nothing has a record of it. Times
+        are checked, and nobody waits."""
         calls.check(options)
-        return self._send_eagerly(_read(args, kwargs, task_id))
+        return self._send_eagerly(_read(args, kwargs, task_id, (countdown, eta, expires)))
 
     def _send_eagerly(self, call: Call) -> MailResult:
         call = replace(call, id=call.id or uuid())
@@ -109,11 +114,12 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
 
 def send_directly(args: Any, kwargs: Any, app: Any) -> str:
     """What `send_email(…)` does. Raises `TypeError`, `Unsendable`, and what `send_now` raises."""
+    calls.check_direct(kwargs)
     return _send(_read(args, kwargs), eager.is_on(app))
 
 
-def _read(args: Any, kwargs: Any, task_id: Any = None, countdown: Any = None, eta: Any = None) -> Call:
-    return calls.read(args, kwargs, runtime.settings().limits, task_id, countdown, eta)
+def _read(args: Any, kwargs: Any, task_id: Any = None, times: calls.Times = calls.NO_TIME) -> Call:
+    return calls.read(args, kwargs, runtime.settings().limits, task_id, times)
 
 
 def _send(call: Call, is_eager: bool) -> str:

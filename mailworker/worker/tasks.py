@@ -39,9 +39,20 @@ def _typed(signature: Callable[P, str]) -> Callable[[Callable[..., Any]], SendEm
 def send_email(self: Task, *args: Any, **kwargs: Any) -> str | None:
     """Sends a mail: `send_email.delay(to=…, subject=…, body=…)` keeps it in the spool and returns.
 
-    Its arguments are `to, subject: str, body: str`; `to` is an address, `Name <address>`, a list of these, or
-    {address: name}. Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail, and `SpoolError`
-    where Redis did not take it.
+    to, cc, bcc, reply_to: an address, `Name <address>`, a list of these, or {address: name}
+    subject, body, html:   str. Of HTML alone a text part is made; with body="" there is none
+    sender, return_path:   the author, where it is not the site's; MAIL FROM, "" for the null sender
+    attachments:           a list of paths, (name, content), (name, content, type)
+    inline:                {cid: path or tuple}, which the HTML shows as `cid:…`
+    headers:               {name: value or list of values}
+    list_unsubscribe:      https: and mailto: URLs, for one click
+    dsn:                   {"notify": "NEVER", or of "SUCCESS", "FAILURE", "DELAY"; "ret": "FULL" or "HDRS"}
+    template, context:     a name in MAILWORKER_TEMPLATES, and its variables
+    idempotency_key:       str: the same key within a day is one mail
+    send_at, expires:      a datetime with a time zone, or seconds from now
+
+    Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail, `IdempotencyError` for another
+    mail under the same key, and `SpoolError` where Redis did not take it.
 
     `send_email(…)` sends there and then and returns the Message-ID. Nobody tries again: it raises `MailFailed` where
     the relay refuses for good, `MailDeferred` where it refuses for now, and `SmtpError` where there is no session.
@@ -51,7 +62,7 @@ def send_email(self: Task, *args: Any, **kwargs: Any) -> str | None:
     mail_id = sent_by_name.id_of(self.request.id)
     if args or kwargs:  # sent by name, with the mail in the message
         with sent_by_name.back_unless_spooled():
-            mail_id = sent_by_name.accept(mail_id, args, kwargs, self.request.get("mail_eta")).id
+            mail_id = sent_by_name.accept(mail_id, args, kwargs, sent_by_name.times_of(self.request)).id
     elif not _for_this_site(self):
         return None
     attempt = _deliver([mail_id]).get(mail_id)

@@ -28,8 +28,24 @@ GOOD = {
     "sent there and then": f"message_id: str = send_email({MAIL})",
     "later": f'send_email.apply_async(({MAIL}), task_id="order-7", countdown=2.5)',
     "at a time": f"send_email.apply_async([{MAIL}], eta=datetime.now())",
-    "with names": 'send_email.apply_async(kwargs={"to": "a@example.com", "subject": "s", "body": "b"}, priority=3)',
+    "with names": 'send_email.apply_async(kwargs={"to": "a@example.com", "subject": "s", "body": "b"}, shadow="x")',
     "eager": f"send_email.apply(({MAIL})).id.upper()",
+    "everything": """
+from pathlib import Path
+send_email.delay(
+    to="a@example.com", subject="s", html="<p>", cc=["c@example.com"], bcc={"b@example.com": "B"},
+    reply_to="r@example.com", sender="S <s@example.com>", return_path="",
+    headers={"X-A": "1", "X-B": ["2", "3"]},
+    attachments=["a.pdf", Path("b.pdf"), ("c.txt", b"c"), ("d.ics", "d", "text/calendar; method=REQUEST")],
+    inline={"logo": "logo.png", "b": ("b.png", b"b")}, list_unsubscribe=["https://example.com/u"],
+    dsn={"notify": ["FAILURE", "DELAY"], "ret": "HDRS"}, idempotency_key="k", send_at=datetime.now(), expires=60,
+)
+""",
+    "a template": 'send_email.delay(to=["a@example.com"], template="welcome", context={"name": "A", "number": 7})',
+    "several files": 'from pathlib import Path\nfiles = [Path("a"), Path("b")]\n'
+    'send_email.delay(to=(x for x in ["a@example.com"]), subject="s", body="b", attachments=files)',
+    "another mail under the same key": "from mailworker import IdempotencyError\n"
+    f'try:\n    send_email.apply_async(({MAIL}), task_id="k", expires=3)\nexcept IdempotencyError: pass',
     "its errors": f"try:\n    send_email({MAIL})\nexcept MailFailed as error:\n    reason: str = error.reason",
 }
 WRONG = {
@@ -38,9 +54,10 @@ WRONG = {
         'send_email.delay(to="a@example.com", subject=3, body="b")', 'Argument "subject" to "delay" of "SendEmail" has'
     ),
     "octets": ('send_email.delay(to="a@example.com", subject="s", body=b"b")', 'Argument "body" to "delay"'),
-    "no body": ('send_email.delay("a@example.com", "s")', 'Missing positional argument "body" in call to "delay"'),
-    "no body, directly": ('send_email("a@example.com", "s")', 'Missing positional argument "body"'),
-    "too many": (f'send_email.delay({MAIL}, "more")', 'Too many arguments for "delay"'),
+    "an attachment that is a number": (f"send_email.delay({MAIL}, attachments=[7])", "List item 0 has incompatible"),
+    "octets alone": (f'send_email.delay({MAIL}, attachments=[b"x"])', "List item 0 has incompatible type"),
+    "HTML by position": (f'send_email.delay({MAIL}, "<p>")', 'Too many positional arguments for "delay"'),
+    "a header that is a number": (f'send_email.delay({MAIL}, headers={{"X": 7}})', "Dict entry 0"),
     "a number for an address": ('send_email.delay(7, "s", "b")', 'Argument 1 to "delay"'),
     "a list of numbers": ('send_email.delay([7], "s", "b")', "List item 0 has incompatible type"),
     "names that are lists": ('send_email.delay({"a@example.com": ["A"]}, "s", "b")', "incompatible type"),
@@ -98,10 +115,12 @@ def test_what_is_shown_at_run_time_has_the_arguments_and_their_types(site: Site)
         "help(mailworker.send_email)",
     ).stdout
     signature, of_delay, names, shown = said.split("\n", 3)
-    assert re.fullmatch(r"\(to: str \| list\[str\] .*, subject: str, body: str\) -> str", signature)
+    assert re.fullmatch(
+        r"\(to: str \| list\[str\] .*, subject: str = '', body: str \| None = None, \*, html: .*\) -> str", signature
+    )
     assert of_delay.startswith(signature.rpartition(" -> ")[0])
     assert {"send_email", "app", "MailFailed", "SpoolError"} <= set(re.findall(r"\w+", names))
-    assert "subject: str, body: str" in shown
+    assert all(f"{name}:" in shown or f"{name}," in shown for name in re.findall(r"(\w+): ", signature))
     assert "send_email.delay(to=…, subject=…, body=…)" in shown
     assert "Unsendable" in shown
 
@@ -112,8 +131,8 @@ def test_the_public_names_cost_a_program_nothing_until_it_asks(site: Site) -> No
         "-c",
         "import sys, mailworker\n"
         "print([name for name in sys.modules if name.startswith(('mailworker.', 'celery', 'redis', 'pydantic'))])\n"
-        "from mailworker import (MailDeferred, MailFailed, MailworkerError, SettingsError, SmtpError, SpoolError,\n"
-        "    Unsendable)\n"
+        "from mailworker import (IdempotencyError, MailDeferred, MailFailed, MailworkerError, SettingsError,\n"
+        "    SmtpError, SpoolError, Unsendable)\n"
         "print([name for name in sys.modules if name.startswith(('mailworker.', 'celery', 'redis', 'pydantic'))])\n"
         "assert all(issubclass(getattr(mailworker, name), MailworkerError) for name in mailworker.__all__\n"
         "    if name[0].isupper())",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from datetime import UTC, datetime, timedelta
+import re
+import time
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 import pytest
@@ -11,18 +13,17 @@ from celery import Task
 
 from mailworker import send_email
 from mailworker.errors import Unsendable
+from mailworker.mail.arguments import Call
+from mailworker.mail.email import Limits
 from mailworker.worker import calls
 
-NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 MAIL = {"to": "a@example.com", "subject": "s", "body": "b"}
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("expires", 60),
-        ("expires", 0),
-        ("expires", NOW),
+        ("priority", 5),
         ("link", {"task": "other"}),
         ("link", [{"task": "other"}]),
         ("link_error", [{"task": "other"}]),
@@ -70,33 +71,116 @@ def test_celery_has_no_further_ways_that_nobody_looked_at() -> None:
     assert methods - harmless - ours - set(calls.CANVAS) == set()
 
 
+def call(**options: Any) -> Call:
+    """Of a mail with an option of Celery's, or an argument of the same name."""
+    named = {name: options.pop(name) for name in ("send_at", "idempotency_key") if name in options}
+    times = tuple(options.get(name) for name in ("countdown", "eta", "expires"))
+    return calls.read((), {**MAIL, **named}, Limits(), options.get("task_id"), times)
+
+
+def hour(zone: tzinfo | None = UTC) -> datetime:
+    moment = datetime.now(UTC) + timedelta(hours=1)
+    return moment.astimezone(zone) if zone else moment.replace(tzinfo=None)
+
+
+ZONE = timezone(timedelta(hours=-3))
+
+
 @pytest.mark.parametrize(
-    ("countdown", "eta", "seconds"),
+    ("options", "seconds"),
     [
-        (None, None, 0),
-        (0, None, 0),
-        (5, None, 5),
-        (2.5, None, 2.5),
-        (-5, None, 0),
-        (None, NOW + timedelta(hours=1), 3600),
-        (None, NOW - timedelta(hours=1), 0),
-        (None, (NOW + timedelta(hours=1)).replace(tzinfo=None), 3600),
-        (None, "2026-11-25T13:00:00+00:00", 3600),
-        (None, "2026-11-25T13:00:00Z", 3600),
+        ({}, 0),
+        ({"countdown": 0}, 0),
+        ({"countdown": 5}, 5),
+        ({"countdown": 2.5}, 2.5),
+        ({"countdown": -5}, 0),
+        ({"countdown": timedelta(minutes=2)}, 120),
+        ({"eta": hour()}, 3600),
+        ({"eta": hour(ZONE)}, 3600),
+        ({"eta": hour(None)}, 3600),  # as Celery takes it: UTC
+        ({"eta": hour().isoformat()}, 3600),
+        ({"eta": "2026-11-25T13:00:00Z"}, None),
+        ({"eta": "2020-01-01"}, 0),
+        ({"send_at": hour()}, 3600),
+        ({"send_at": hour(ZONE)}, 3600),
+        ({"send_at": hour().isoformat()}, 3600),
+        ({"send_at": 90}, 90),
+        ({"send_at": timedelta(days=2)}, 172_800),
+        ({"send_at": datetime(2020, 1, 1, tzinfo=UTC)}, 0),
     ],
 )
-def test_the_wait_goes_into_the_spool(countdown: Any, eta: Any, seconds: float) -> None:
-    assert calls.delay(countdown, eta, NOW) == seconds
+def test_the_wait_goes_into_the_spool(options: dict[str, Any], seconds: float | None) -> None:
+    wait = call(**options).wait
+    assert seconds is None or wait == pytest.approx(seconds, abs=60)
+
+
+@pytest.mark.parametrize("bad", [{"expires": 60}, {"expires": timedelta(minutes=1)}, {"expires": 59.5}])
+def test_expires_is_a_moment_in_the_record(bad: dict[str, Any]) -> None:
+    assert call(**bad).expires == pytest.approx(time.time() * 1000 + 60_000, abs=30_000)
 
 
 @pytest.mark.parametrize(
-    "bad", [{"countdown": "5"}, {"countdown": float("nan")}, {"countdown": float("inf")}, {"countdown": True},
-            {"eta": 5}, {"eta": "tomorrow"}, {"eta": b"x"}],
-)  # fmt: skip
-def test_a_wait_that_is_none_is_refused_before_the_mail_is_spooled(bad: dict[str, Any]) -> None:
-    name = next(iter(bad))
-    with pytest.raises(TypeError, match=f"^send_email: {name}: expected"):
-        send_email.apply_async(kwargs=MAIL, **bad)
+    ("bad", "problem"),
+    [
+        (
+            {"countdown": "3"},
+            "countdown: expected seconds as a number, or a timedelta, got the text '3'",
+        ),
+        ({"countdown": float("nan")}, "countdown: expected seconds"),
+        ({"countdown": float("inf")}, "countdown: expected seconds"),
+        ({"countdown": True}, "countdown: expected seconds"),
+        ({"countdown": datetime.now(UTC)}, "countdown: expected seconds"),
+        ({"eta": 5}, "eta: expected a datetime, got 5"),
+        ({"eta": "tomorrow"}, "eta: expected a datetime, or its text as in 2026-"),
+        ({"eta": b"x"}, "eta: expected a datetime, got bytes"),
+        ({"expires": hour(None)}, "expires: has no time zone; write datetime.now"),
+        ({"expires": "soon"}, "expires: expected a datetime"),
+        ({"expires": [5]}, "expires: expected a datetime with a time zone, or seconds from now, got list"),
+        ({"countdown": 5, "eta": hour()}, "countdown: eta is there as well"),
+        ({"send_at": 5, "eta": hour()}, "send_at: eta is there as well"),
+        ({"send_at": 0, "countdown": 0}, "send_at: countdown is there as well"),
+        ({"task_id": "a", "idempotency_key": "b"}, "idempotency_key: task_id is there as well"),
+    ],
+)
+def test_a_time_or_a_key_that_is_none_is_refused_before_the_mail_is_spooled(bad: dict[str, Any], problem: str) -> None:
+    with pytest.raises(TypeError, match=f"^send_email: {re.escape(problem)}"):
+        call(**bad)
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        ({"send_at": 1_900_000_000}, "send_at: more than ten years from now; for a Unix time write"),
+        ({"expires": 0}, "expires: is over already"),
+        ({"expires": -1}, "expires: is over already"),
+        ({"expires": datetime(2020, 1, 1, tzinfo=UTC)}, "expires: is over already"),
+        ({"expires": 60, "countdown": 61}, "expires: is before the mail may go"),
+        ({"expires": hour(), "send_at": hour() + timedelta(1)}, "expires: is before the mail may go"),
+        ({"idempotency_key": ""}, "idempotency_key: 0 characters, expected 1 to 256"),
+        ({"idempotency_key": "x" * 257}, "idempotency_key: 257 characters"),
+    ],
+)
+def test_a_time_or_a_key_that_makes_no_sense_is_refused(bad: dict[str, Any], problem: str) -> None:
+    with pytest.raises(Unsendable, match=f"^{re.escape(problem)}"):
+        call(**bad)
+
+
+@pytest.mark.parametrize("naive", [hour(None), "2026-12-24T18:00:00", "2026-12-24"])
+def test_send_at_has_a_time_zone(naive: Any) -> None:
+    with pytest.raises(TypeError, match=r"^send_at: has no time zone; write datetime\.now\(UTC\)"):
+        call(send_at=naive)
+
+
+@pytest.mark.parametrize(("key", "id_"), [("order 7", "order 7"), ("a\nb", None), ("x" * 256, None), ("\ud800", None)])
+def test_a_key_is_the_mail_s_id_where_it_can_be_one(key: str, id_: str | None) -> None:
+    chosen = call(idempotency_key=key).id
+    assert chosen == id_ if id_ else re.fullmatch("[0-9a-f]{64}", chosen or "")
+
+
+@pytest.mark.parametrize("name", ["send_at", "expires", "idempotency_key"])
+def test_a_call_that_sends_there_and_then_has_nothing_to_do_with_times_and_keys(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^send_email: {name}: .*send_email\.delay"):
+        send_email(**MAIL, **{name: "5"})
 
 
 @pytest.mark.parametrize("bad", [7, b"order", ("order",)])
@@ -108,8 +192,10 @@ def test_an_id_is_a_string(bad: Any) -> None:
 def test_by_name_with_our_own_app_it_is_the_same_call() -> None:
     from mailworker import app
 
-    with pytest.raises(TypeError, match="expires"):
-        app.send_task("mailworker.send_email", kwargs=MAIL, expires=5)
+    with pytest.raises(TypeError, match="queue"):
+        app.send_task("mailworker.send_email", kwargs=MAIL, queue="x")
+    with pytest.raises(Unsendable, match="expires: is over already"):
+        app.send_task("mailworker.send_email", kwargs=MAIL, expires=-5)
     with pytest.raises(Unsendable):
         app.send_task("mailworker.send_email", kwargs=MAIL | {"to": "nobody"})
     with pytest.raises(TypeError, match=r"send_email\.delay"):

@@ -59,6 +59,6 @@ def lost() -> ExceptionInfo:
 )
 def test_it_is_told_when_a_mail_that_another_program_sent_was_to_go(end: Any, told: list[tuple[Any, ...]]) -> None:
     end(request_of_another_program())
-    ((name, task_id, args, kwargs, eta, error),) = told
-    assert (name, task_id, list(args), kwargs, eta) == ("mailworker.send_email", "i", [], MAIL, ETA)
+    ((name, task_id, args, kwargs, times, error),) = told
+    assert (name, task_id, list(args), kwargs, times) == ("mailworker.send_email", "i", [], MAIL, (None, ETA, None))
     assert type(error).__name__ in ("WorkerLostError", "TimeLimitExceeded")

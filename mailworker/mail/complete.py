@@ -1,0 +1,76 @@
+"""What a call leaves to be made of the rest: a template's texts, the text of an HTML; and whether its parts fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from html import unescape
+from importlib import import_module
+from typing import Any, Final
+from urllib.parse import unquote
+
+from ..errors import Unsendable
+from .email import Email, Limits
+
+_SHOWN: Final = re.compile(r"""(?:=\s*["']?|url\(\s*["']?)\s*cid:([^"'()\s<>]+)""", re.IGNORECASE)
+"""Where HTML shows an image by its cid: in an attribute, or in a style."""
+_CID: Final = re.compile(r"cid:([^\"'()\s<>,;]+)", re.IGNORECASE)
+_LONGEST_SHOWN: Final = 50
+
+
+def rendered(passed: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """The arguments, with a template's texts in them. What the caller passed beside it counts. Raises `TypeError`,
+    `Unsendable`."""
+    if "template" not in passed:
+        if "context" in passed:
+            raise TypeError("context: is for a template; pass template=… as well, or leave it out")
+        return dict(passed)
+    if "html" in passed:
+        raise TypeError("html: the template has it; leave out one of html and template")
+    texts = import_module(".templates", __package__).render(
+        passed["template"], passed.get("context") or {}, limits.templates
+    )
+    made = {"subject": texts.subject, "body": texts.text, "html": texts.html}
+    return {**{name: text for name, text in made.items() if text is not None}, **passed}
+
+
+def finished(email: Email, has_body: bool) -> Email:
+    """A text is made of the HTML where none was passed; an empty one beside HTML is none. Nobody has two copies.
+
+    Raises `Unsendable` where the HTML and the images do not fit.
+    """
+    email = replace(email, **_once(email)) if email.cc or email.bcc else email
+    if email.inline or (email.html and b"cid:" in email.html.lower()):
+        _check_images(email)
+    if not email.html:
+        return replace(email, body=email.body or b"", html=None)
+    if has_body:
+        return email if email.body else replace(email, body=None)
+    from .text_of_html import text_of  # noqa: PLC0415 - costs a start what few mails need
+
+    return replace(email, body=text_of(email.html.decode("utf-8")).encode("utf-8") or None)
+
+
+def _once(email: Email) -> dict[str, Any]:
+    """An address is shown where it stands first: in To, in Cc, and else nowhere."""
+    seen = {mailbox.address for mailbox in email.to}
+    cc = tuple([mailbox for mailbox in email.cc if mailbox.address not in seen])
+    seen |= {mailbox.address for mailbox in cc}
+    return {"cc": cc, "bcc": tuple([mailbox for mailbox in email.bcc if mailbox.address not in seen])}
+
+
+def _check_images(email: Email) -> None:
+    text = (email.html or b"").decode("utf-8", "replace")
+    cids = {file.cid for file in email.inline}
+    shown = {_plain(found) for found in _SHOWN.findall(text)}
+    if unknown := sorted(shown - cids):
+        raise Unsendable("bad_field", f"html: cid:{ascii(unknown[0])[1:-1]:.{_LONGEST_SHOWN}} is not in inline")
+    mentioned = shown | {_plain(found) for found in _CID.findall(text)}
+    if unused := [file.cid for file in email.inline if file.cid not in mentioned]:
+        raise Unsendable("bad_field", f"inline: cid {unused[0]:.{_LONGEST_SHOWN}} is not used in html; use attachments")
+
+
+def _plain(cid: str) -> str:
+    """As it stands in `inline`: a URL in HTML is written with references and with %."""
+    return unquote(unescape(cid))

@@ -1,0 +1,104 @@
+"""A file as a caller gives it: a path, or a name and what is in it."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import Mapping
+from email.message import Message
+from hashlib import sha256
+from typing import Any, Final
+
+from ..errors import Unsendable
+from . import media_type, read_file
+from .file import BLOB, File
+from .text import text_of, utf8
+
+EXPECTED: Final = "a path, (name, content) or (name, content, type)"
+
+_LONGEST_NAME: Final = 255
+_NOT_IN_A_NAME: Final = frozenset("/\\")
+
+
+def read(place: str, item: Any, most: int) -> File:
+    """What Django's `attach` takes is taken as well. Raises `TypeError`, `Unsendable`."""
+    if isinstance(item, str | os.PathLike):
+        return _of_path(place, item, most)
+    if isinstance(item, Message):
+        return make(place, "", _octets(place, item), "message/rfc822")
+    if isinstance(item, tuple | list) and len(item) in (2, 3):
+        return _of_parts(place, *item)
+    if all(hasattr(item, name) for name in ("filename", "content", "mimetype")):
+        return _of_parts(place, item.filename, item.content, item.mimetype)
+    if isinstance(item, Mapping):
+        raise TypeError(f"{place}: expected {EXPECTED}, got {type(item).__name__}; write (name, content, type)")
+    raise TypeError(f"{place}: expected {EXPECTED}, got {type(item).__name__}")
+
+
+def make(place: str, name: str, content: bytes, type_: str | None) -> File:
+    """A file whose name and type are as they may be. Raises `Unsendable`."""
+    _check_name(f"{place}: name", name)
+    written = media_type.check(f"{place}: type", type_) if type_ else _guessed(name)
+    if written.startswith("message/"):
+        media_type.check_message(place, content)
+    return File(name, written, content, sha256(content).hexdigest() if len(content) > BLOB else "")
+
+
+def check_size(name: str, size: int, most: int) -> None:
+    """Raises `Unsendable` where files of `size` octets make a mail too large."""
+    if size > most:
+        raise Unsendable("too_large", f"{name}: {_mib(size)} as a mail, more than the limit of {_mib(most)}")
+
+
+def _mib(octets: int) -> str:
+    return f"{octets / 2**20:.4g} MiB" if octets >= 2**20 else f"{octets} octets"
+
+
+def _of_path(place: str, path: str | os.PathLike[Any], most: int) -> File:
+    text = os.fsdecode(path)
+    content = read_file.read(place, text, most * 19 // 26)
+    return make(place, os.path.basename(text), content, None)
+
+
+def _of_parts(place: str, name: Any, content: Any, type_: Any = None) -> File:
+    written = None if type_ is None else text_of(f"{place}: type", type_)
+    if isinstance(content, Message):
+        return make(place, _name(place, name), _octets(place, content), written or "message/rfc822")
+    return make(place, _name(place, name), _content(f"{place}: content", content), written)
+
+
+def _name(place: str, name: Any) -> str:
+    return "" if name is None else text_of(f"{place}: name", name)
+
+
+def _content(place: str, content: Any) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    if isinstance(content, str):
+        return utf8(place, content)
+    if isinstance(content, bytearray | memoryview):
+        return bytes(content)
+    hint = "; write …read()" if hasattr(content, "read") else ""
+    raise TypeError(f"{place}: expected bytes or str, got {type(content).__name__}{hint}")
+
+
+def _octets(place: str, message: Message) -> bytes:
+    try:
+        return message.as_bytes()
+    except Exception as error:  # noqa: BLE001 - what it raises is as manifold as messages are
+        raise Unsendable("bad_field", f"{place}: a message that cannot be written: {type(error).__name__}") from None
+
+
+def _guessed(name: str) -> str:
+    kind, encoding = mimetypes.guess_type(name)
+    return kind if kind and not encoding and not kind.startswith(("message/", "multipart/")) else media_type.DEFAULT
+
+
+def _check_name(place: str, name: str) -> None:
+    utf8(place, name)
+    if not _NOT_IN_A_NAME.isdisjoint(name):
+        raise Unsendable("bad_field", f"{place}: holds a slash or a backslash; write the name alone")
+    if any(char < " " or char == "\x7f" or "\x80" <= char <= "\x9f" or char in "\u2028\u2029" for char in name):
+        raise Unsendable("bad_field", f"{place}: holds a line break or another control character")
+    if len(name.encode("utf-8")) > _LONGEST_NAME:
+        raise Unsendable("bad_field", f"{place}: longer than {_LONGEST_NAME} octets")
