@@ -35,7 +35,7 @@ def raw_mail(message: Any, sender: Any, recipients: Any, dsn: Any, limits: Limit
         recipients=tuple(dict.fromkeys(chosen)),
         return_path=_from(headers) if sender is None else _sender(sender),
         message=data,
-        dsn=None if dsn is None else DsnOptions().from_argument("dsn", dsn),
+        dsn=None if dsn is None else DsnOptions().from_argument("dsn", dsn, limits),
     )
     _check_recipients(mail, limits)
     return mail
