@@ -52,7 +52,7 @@ def from_now(name: str, value: Any, now: datetime) -> float:
 
 def unix_ms(name: str, value: Any, now: datetime) -> int:
     """As `from_now`, in milliseconds of Unix time."""
-    return round((now.timestamp() + from_now(name, value, now)) * 1000)
+    return int((now.timestamp() + from_now(name, value, now)) * 1000)
 
 
 def _moment(name: str, value: Any) -> datetime:
