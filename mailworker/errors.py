@@ -45,6 +45,10 @@ class IdempotencyError(MailworkerError, ValueError):
         return f"{which}idempotency_key: another mail was accepted under it: write a new key for a new mail"
 
 
+class TemplateError(MailworkerError, ValueError):
+    """A mail cannot be made from its template. The text names the file and the line, never what was passed to it."""
+
+
 class SpoolError(MailworkerError):
     """Redis did not answer, or answered that it cannot write. Nothing was decided."""
 

@@ -83,6 +83,13 @@ _LIMITS: Final = Limits()
 """Their defaults are the settings' defaults."""
 
 
+def _folder(path: Path | None) -> Path | None:
+    """It need not be there: a worker has the same settings as a program that sends, and needs no templates."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise ValueError("is not a folder")
+    return path
+
+
 class Settings(BaseModel):
     """Made by `load`, from texts as they stand in the environment. The sentence below each is its row in
     docs/settings.md, which `make docs` writes."""
@@ -172,6 +179,10 @@ class Settings(BaseModel):
     """Mails that one doorbell carries at most"""
     batch_seconds: Waits = 60
     """No mail of a batch is begun after so many seconds; the rest goes back to the queue"""
+
+    templates: Annotated[Path | None, AfterValidator(_folder)] = None
+    """The folder of the templates that `send_email(template="welcome")` takes: `welcome.html`, `welcome.txt`,
+    `welcome.subject`. Whoever calls needs it, a worker does not. See [mails.md](mails.md#templates)"""
 
     eager: Annotated[Literal["keep", "send", "spool"], BeforeValidator(choice("keep", "send", "spool"))] = "keep"
     """What a call does where Celery's `task_always_eager` is on, in our app or in the program's own, as in tests:

@@ -237,6 +237,7 @@ IN_LOGIN = "in the user's name or the password is written as"
         ("SPOOL_PREFIX", "a{b}", "may hold letters of ASCII, digits and _ . : - only"),
         ("IN_DOUBT", "maybe", "maybe is not 'resend' or 'hold'"),
         ("IN_DOUBT", "holt", "holt is not 'resend' or 'hold'; did you mean hold?"),
+        ("TEMPLATES", __file__, "is not a folder"),
         ("REDIS_ULR", "redis://:s3cret@h", "there is no such setting; did you mean MAILWORKER_REDIS_URL?"),
         ("WINDOW", "4", "there is no such setting; did you mean MAILWORKER_SMTP_WINDOW?"),
         ("SENDER", "a@b.c", "there is no such setting; did you mean MAILWORKER_FROM?"),
