@@ -71,6 +71,11 @@ REASONS: Final = {
         "its id",
         "report it with the octets",
     ),
+    "gone": Reason(
+        "its text, or a file of it, is not in Redis any more though the mail is: another program deleted the key, or "
+        "Redis was short of memory and is set to evict",
+        "`maxmemory-policy noeviction`; let the application send it again",
+    ),
     "unbuildable": Reason(
         "its headers cannot be written as RFC 5322 wants them", "report it: this should not happen"
     ),

@@ -56,10 +56,18 @@ def _selected(
     yield from dead_letters.select(queries, wanted, datetime.now(UTC).timestamp(), payloads)
 
 
-def _fields(letter: DeadLetter) -> dict[str, Any]:
+def _fields(letter: DeadLetter, with_files: bool = False) -> dict[str, Any]:
     from ..delivery.dead_letters import as_fields  # noqa: PLC0415
 
-    return as_fields(letter)
+    return as_fields(letter, _files_of(letter) if with_files else {})
+
+
+def _files_of(letter: DeadLetter) -> dict[str, bytes]:
+    """Its large files, by digest."""
+    from ..delivery.dead_letters import blobs_of  # noqa: PLC0415
+    from ..runtime import settings  # noqa: PLC0415
+
+    return blobs_of(make_queries(), letter, settings().limits) if letter.framed else {}
 
 
 @dead.command("list")
@@ -78,18 +86,49 @@ def list_letters(as_json: bool, **selection: Any) -> None:
 
 @dead.command()
 @click.argument("mail_id", metavar="ID")
+@click.option(
+    "--eml", is_flag=True, help="The message instead, as it would be sent: for a file that mail programs open."
+)
 @one_line_errors
-def show(mail_id: str) -> None:
-    """One dead letter: what is known of it, and its exact octets, escaped."""
+def show(mail_id: str, eml: bool) -> None:
+    """One dead letter: what is known of it, and the mail; where it came from a list its exact octets, escaped."""
     letter = next(_selected((mail_id,), payloads=True), None)
     if letter is None:  # gone since a moment ago
         fail(f"{mail_id}: no such dead letter", 1)
+    if eml:
+        click.echo(_message(letter), nl=False)
+        return
     for name, value in _fields(letter).items():
         if name != "raw_base64":
             click.echo(f"{name:<11} {one_line(str(value))}")
-    click.echo(f"{'raw':<11} {letter.raw[:4000]!r}")
-    if len(letter.raw) > 4000:
-        click.echo(f"{'':<11} … {len(letter.raw)} octets in all; `dead export` writes them out")
+    for name, text in _readable(letter):
+        click.echo(f"{name:<11} {one_line(text)}".rstrip())
+
+
+def _message(letter: DeadLetter) -> bytes:
+    """Ends the command where no message can be made of it."""
+    from ..delivery.dead_letters import message_of  # noqa: PLC0415
+    from ..errors import Unsendable  # noqa: PLC0415
+    from ..runtime import settings  # noqa: PLC0415
+
+    try:
+        return message_of(letter, _files_of(letter), settings().author, settings().limits)
+    except Unsendable as error:
+        fail(f"{letter.id}: {error}", 1)
+
+
+def _readable(letter: DeadLetter) -> Iterator[tuple[str, str]]:
+    from ..delivery import readable  # noqa: PLC0415
+    from ..delivery.dead_letters import mail_of  # noqa: PLC0415
+    from ..runtime import settings  # noqa: PLC0415
+
+    mail = mail_of(letter, settings().limits) if letter.framed else None
+    if mail is not None:
+        yield from readable.lines(mail, _files_of(letter))
+        return
+    yield "raw", repr(letter.raw[: readable.SHOWN])
+    if len(letter.raw) > readable.SHOWN:
+        yield "", f"… {len(letter.raw)} octets in all; `dead export` writes them out"
 
 
 @dead.command()
@@ -119,13 +158,13 @@ def drop(yes: bool, **selection: Any) -> None:
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
 @one_line_errors
 def export(output: Path, **selection: Any) -> None:
-    """Write dead letters to a file, one JSON object a line. They stay where they are."""
+    """Write dead letters to a file, one JSON object a line, with their files. They stay where they are."""
     count = 0
     try:
         with output.open("x", encoding="utf-8") as file:
             output.chmod(0o600)  # it holds addresses and bodies
             for letter in _selected(**selection, payloads=True):
-                file.write(json.dumps(_fields(letter), ensure_ascii=False) + "\n")
+                file.write(json.dumps(_fields(letter, with_files=True), ensure_ascii=False) + "\n")
                 count += 1
     except OSError as error:
         sys.exit(f"mailworker: {output}: {error.strerror}")

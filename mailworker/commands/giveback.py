@@ -31,3 +31,8 @@ def giveback(with_dead: bool, yes: bool) -> None:
     click.echo(f"{result.given} given back")
     if result.kept:
         click.echo(f"{result.kept} kept: some of their recipients have them, or may have them, already")
+    if result.beyond:
+        click.echo(
+            f"{result.beyond} kept: the old daemon would not send them as they are meant (HTML, files, copies, "
+            "headers, a finished message, a time that is over); a worker does"
+        )

@@ -17,6 +17,7 @@ The way of one mail, from where it comes in:
 7. `settle` writes the outcomes into the spool, and then tells those who want to know: `log_lines` is one.
 
 Beside that way: `direct` sends one mail without the spool, and `outbox` keeps what a test would have sent. What a
-person asks for: `dead_letters` (which are meant, and how they are shown), `giveback` (back to the old daemon),
-`remedies` (the setting to look at), and `chunks`, in which many mails are worked on.
+person asks for: `dead_letters` (which are meant, and what they hold), `readable` (a mail as lines for a person),
+`giveback` (back to the old daemon), `remedies` (the setting to look at), and `chunks`, in which many mails are worked
+on.
 """

@@ -87,7 +87,7 @@ class Compose:
             self._fetched = self._spool.payloads([record.id, *_to_fetch_with(record, behind)])
         payload = self._fetched.pop(record.id, b"")
         if not payload:  # where somebody else has the mail by now, this outcome is not written
-            raise Unsendable("internal_error", "its payload is gone from Redis")
+            raise Unsendable("gone", "its payload is gone from Redis")
         return payload
 
 

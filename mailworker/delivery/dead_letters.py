@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from ..errors import Unsendable
-from ..mail.email import Limits
+from ..mail.author import Author
+from ..mail.email import Email, Limits, RawMail
 from ..mail.entry import from_entry
+from ..mail.frame import digests, from_record, with_blobs
 from ..spool import DeadLetter, Queries
+from .compose import build
+
+NO_BLOBS: Final[Mapping[str, bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,38 @@ def addresses(letter: DeadLetter) -> set[str]:
     """Whom it would have gone to, as far as that can be read."""
     if letter.recipients:
         return {address.lower() for address in json.loads(letter.recipients)}
+    mail = mail_of(letter, Limits())
+    if isinstance(mail, Email):
+        return {mailbox.address.lower() for mailbox in mail.recipients}
+    return {address.lower() for address in mail.recipients} if mail else set()
+
+
+def mail_of(letter: DeadLetter, limits: Limits) -> Email | RawMail | None:
+    """None where it cannot be read. Large files are without their content."""
     try:
-        return {mailbox.address.lower() for mailbox in from_entry(letter.raw, Limits()).recipients}
+        return from_record(letter.raw, limits) if letter.framed else from_entry(letter.raw, limits)
     except Unsendable:
-        return set()
+        return None
 
 
-def as_fields(letter: DeadLetter) -> dict[str, Any]:
-    """The public shape of a dead letter: times are ISO 8601 in UTC. `at` is `ended` under its first name."""
+def blobs_of(queries: Queries, letter: DeadLetter, limits: Limits) -> dict[str, bytes]:
+    """The large files that go with it, by digest, as far as Redis has them. Raises `SpoolError`."""
+    mail = mail_of(letter, limits) if letter.framed else None
+    return queries.blobs(digests(mail)) if mail else {}
+
+
+def message_of(letter: DeadLetter, blobs: Mapping[str, bytes], author: Author, limits: Limits) -> bytes:
+    """Its octets as they would be sent. Raises `Unsendable`, also where a file is gone from Redis."""
+    mail = from_record(letter.raw, limits) if letter.framed else from_entry(letter.raw, limits)
+    if isinstance(mail, Email):
+        mail = with_blobs(mail, blobs)
+    return build(mail, author, author.message_id(letter.origin or letter.id), letter.accepted).data
+
+
+def as_fields(letter: DeadLetter, blobs: Mapping[str, bytes] = NO_BLOBS) -> dict[str, Any]:
+    """The public shape of a dead letter: times are ISO 8601 in UTC. `at` is `ended` under its first name. `blobs` are
+    the files beside its payload, which with it make the whole mail."""
+    files = {digest: base64.b64encode(octets).decode("ascii") for digest, octets in blobs.items()}
     return {
         "id": letter.id,
         "reason": letter.reason,
@@ -72,6 +101,7 @@ def as_fields(letter: DeadLetter) -> dict[str, Any]:
         "at": _moment(letter.ended),
         "accepted": _moment(letter.accepted),
         "ended": _moment(letter.ended),
+        **({"files_base64": files} if files else {}),
     }
 
 

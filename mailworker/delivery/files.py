@@ -53,7 +53,7 @@ class Files:
         missing = [digest for digest in wanted if digest not in parts]
         contents = self._spool.blobs(missing) if missing else {}
         if len(contents) < len(missing):  # where somebody else has the mail by now, this outcome is not written
-            raise Unsendable("internal_error", "a file of it is gone from Redis")
+            raise Unsendable("gone", "a file of it is gone from Redis")
         for digest in self._shared(contents):
             parts[digest] = self._keep(digest, base64(contents.pop(digest)))
         return _filled(email, contents), parts

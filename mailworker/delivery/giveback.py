@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..errors import Unsendable
 from ..mail import entry
 from ..mail.email import Limits
+from ..mail.frame import is_frame
 from ..spool import Queries, Spool, Waiting, machine, owner
 from ..spool.owner import BEAT_SECONDS, SILENT_SECONDS
 from .chunks import in_chunks
@@ -16,10 +17,12 @@ from .chunks import in_chunks
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """`kept` stay in the spool: somebody has them already, or may have, so that the old daemon would double them."""
+    """`kept` stay in the spool: somebody has them already, or may have, so that the old daemon would double them. So do
+    those that are `beyond` it: it would not send them as they are meant."""
 
     given: int
     kept: int
+    beyond: int
 
 
 def give_back(
@@ -30,19 +33,21 @@ def give_back(
     Raises `SpoolError`.
     """
     waiting = queries.waiting(dead)
-    mails = entries(waiting, spool.queues[0], limits)
-    given = in_chunks(mails, spool.give_back, progress)
-    return GivenBack(given, len(waiting) - len(mails))
+    nobodys = [item for item in waiting if not item[2].reached]
+    for_it = [item for item in nobodys if not _is_beyond(item[2], time.time())]
+    given = in_chunks(entries(for_it, spool.queues[0], limits), spool.give_back, progress)
+    return GivenBack(given, len(waiting) - len(nobodys), len(nobodys) - len(for_it))
+
+
+def _is_beyond(mail: Waiting, now: float) -> bool:
+    """The old daemon knows a text to some people, and of no time that is over."""
+    return not mail.source and (is_frame(mail.payload) or 0 < mail.expires <= now * 1000)
 
 
 def entries(waiting: Iterable[tuple[int, str, Waiting]], queue: str, limits: Limits) -> list[tuple[str, str, bytes]]:
-    """(id, list, octets) of each that nobody has yet, newest first: each goes to the tail, before the one that came
-    after it. Mail of new code, which came from no list, goes to `queue`. `waiting` is oldest first."""
-    return [
-        (mail_id, mail.source or queue, _octets(mail, limits))
-        for _, mail_id, mail in reversed(list(waiting))
-        if not mail.reached
-    ]
+    """(id, list, octets) of each, newest first: each goes to the tail, before the one that came after it. Mail of new
+    code, which came from no list, goes to `queue`. `waiting` is oldest first."""
+    return [(mail_id, mail.source or queue, _octets(mail, limits)) for _, mail_id, mail in reversed(list(waiting))]
 
 
 def _octets(mail: Waiting, limits: Limits) -> bytes:

@@ -53,9 +53,14 @@ def is_plain(email: Email) -> bool:
     return email.body is not None and bool(_more_of(email) == _NOTHING_MORE)
 
 
+def is_frame(raw: bytes) -> bool:
+    """Of what new code wrote: is it more than a text to some people?"""
+    return raw[:1].isdigit()
+
+
 def from_record(raw: bytes, limits: Limits) -> Email | RawMail:
     """The mail that `to_record` wrote, a file that is a blob without its content. Raises `Unsendable`."""
-    return from_frame(raw) if raw[:1].isdigit() else from_entry(raw, limits)
+    return from_frame(raw) if is_frame(raw) else from_entry(raw, limits)
 
 
 def to_frame(mail: Email | RawMail) -> bytes:
@@ -113,7 +118,7 @@ def with_blobs(email: Email, contents: Mapping[str, bytes]) -> Email:
         if file.content is not None:
             return file
         if file.digest not in contents:
-            raise Unsendable("internal_error", "the octets of a file are gone from Redis")
+            raise Unsendable("gone", "a file of it is gone from Redis")
         return dataclasses.replace(file, content=contents[file.digest])
 
     attachments, inline = ([filled(file) for file in files] for files in (email.attachments, email.inline))

@@ -41,16 +41,21 @@ class DeadLetter:
     ended: int
     recipients: str
     """JSON: those it concerns, or empty for all."""
+    origin: str = ""
+    """The id of the mail of whose recipients these are some; empty where it is itself."""
+    framed: bool = False
+    """New code wrote it: `raw` may be a frame."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Waiting:
     """`source` is the list, empty for mail from new code. `reached` is true where somebody has, or may have, the mail
-    already."""
+    already. `expires` is by when it is to be sent, a Unix time in ms, or 0."""
 
     source: str
     payload: bytes
     reached: bool
+    expires: int = 0
 
 
 class Queries:
@@ -183,6 +188,12 @@ class Queries:
     def _whole(self, letter: DeadLetter) -> DeadLetter | None:
         return _letter(letter.id, self._record(letter.id))
 
+    def blobs(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """The files that are kept once, by their digests. Without those that are gone."""
+        with self._reading():
+            found = {digest: self.client.get(self.keys(Key.BLOB, digest)) for digest in digests}
+            return {digest: octets for digest, octets in found.items() if octets is not None}
+
     def waiting(self, dead: bool) -> list[tuple[int, str, Waiting]]:
         """(sequence, id, mail) of what is queued, deferred and, if asked, dead: oldest first."""
         with self._reading():
@@ -194,7 +205,12 @@ class Queries:
             (
                 _sequence(mail_id, record),
                 mail_id,
-                Waiting(_text(record, b"source"), record[b"payload"], b"rcpt" in record or b"doubts" in record),
+                Waiting(
+                    _text(record, b"source"),
+                    record[b"payload"],
+                    b"rcpt" in record or b"doubts" in record,
+                    int(record.get(b"expires", 0)),
+                ),
             )
             for mail_id, record in mails
             if record.get(b"state") in states
@@ -261,6 +277,8 @@ def _letter(mail_id: str, record: dict[bytes, bytes]) -> DeadLetter | None:
         accepted=int(record.get(b"at", 0)),
         ended=int(record.get(b"ended", 0)),
         recipients=_text(record, b"rcpt"),
+        origin=_text(record, b"origin"),
+        framed=not record.get(b"source"),
     )
 
 

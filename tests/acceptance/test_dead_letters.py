@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import email
 import json
 import os
 import signal
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.entry import to_php
+from mailworker.mail.file import File
+from mailworker.mail.frame import blobs, to_record
 from mailworker.outcome import Failed
 from mailworker.spool import Spool, connect
 from tests.conftest import BIN, Inbox, RedisServer, Workers, until
@@ -174,3 +178,38 @@ def shell(workers: Workers, line: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def test_a_mail_with_files_is_shown_exported_whole_and_kept_from_the_old_daemon(
+    workers: Workers, spool: Spool, inbox: Inbox, tmp_path: Path
+) -> None:
+    large = os.urandom(9000)
+    file = File("Rechnung Ä.pdf", "application/pdf", large, sha256(large).hexdigest())
+    mail = Email((Mailbox("a@x.org"),), b"subject", b"a text\x1b[31m", html=b"<p>a text", attachments=(file,))
+    spool.accept("m", to_record(mail), blobs=blobs(mail))
+    spool.take("w/1.0", ["m"])
+    spool.settle("default", "w/1.0", [("m", Failed("message_refused", "554 no"))], end=True)
+    spool.release("w/1.0", died=False)
+
+    shown = workers.run("mailworker", "dead", "show", "m").stdout
+    assert "\x1b" not in shown
+    for line in (
+        "to          a@x.org",
+        "body        a text",
+        "attachment  Rechnung Ä.pdf  application/pdf  9000 octets",
+    ):
+        assert line in shown
+    message = workers.run("mailworker", "dead", "show", "m", "--eml").stdout
+    [part] = [part for part in email.message_from_string(message).walk() if part.get_filename()]
+    assert part.get_payload(decode=True) == large
+
+    target = tmp_path / "letters.jsonl"
+    assert workers.run("mailworker", "dead", "export", "--output", str(target)).returncode == 0
+    letter = json.loads(target.read_text())
+    assert base64.b64decode(letter["raw_base64"]) == to_record(mail)
+    assert {digest: base64.b64decode(text) for digest, text in letter["files_base64"].items()} == {file.digest: large}
+
+    given = workers.run("mailworker", "giveback", "--dead", "--yes").stdout
+    assert given.startswith("0 given back\n1 kept: the old daemon would not send them as they are meant")
+    assert workers.run("mailworker", "dead", "drop", "--yes").stdout == "1 dropped\n"
+    assert not spool.client.keys("mailworker:blob*")

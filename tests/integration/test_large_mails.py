@@ -57,4 +57,4 @@ def test_one_that_is_gone_costs_the_others_nothing(spool: Spool) -> None:
     assert [mail.id for mail in batch.next(100)] == ["m0", "m2"]
     outcome = batch.attempts["m1"].outcome
     assert isinstance(outcome, Failed)
-    assert outcome.reason == "internal_error"
+    assert outcome.reason == "gone"

@@ -9,7 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from mailworker.delivery.dead_letters import Selection, as_fields, missing, select
+from mailworker.delivery.dead_letters import Selection, addresses, as_fields, missing, select
+from mailworker.mail.address import Mailbox
+from mailworker.mail.email import Email, RawMail
+from mailworker.mail.frame import to_record
 from mailworker.spool import DeadLetter, Queries
 
 NOW = 1_000_000.0
@@ -77,6 +80,19 @@ def test_payloads_are_read_of_those_that_fit() -> None:
     assert (found.raw, kept.read) == (b"?", ["old"])
 
 
+@pytest.mark.parametrize(
+    "mail",
+    [
+        Email((Mailbox("a@x.org"),), b"s", b"b", cc=(Mailbox("c@x.org"),), bcc=(Mailbox("B@x.org"),)),
+        RawMail(("a@x.org", "c@x.org", "B@x.org"), "", b"Subject: s\r\n\r\nb\r\n"),
+    ],
+)
+def test_a_letter_of_new_code_is_found_by_each_of_its_recipients(mail: Email | RawMail) -> None:
+    kept = replace(letter("m"), raw=to_record(mail), framed=True)
+    assert addresses(kept) == {"a@x.org", "b@x.org", "c@x.org"}
+    assert addresses(replace(kept, framed=False)) == set()  # anybody may have pushed it
+
+
 def test_one_that_is_gone_meanwhile_is_left_out() -> None:
     kept = Kept(*LETTERS)
     kept.whole = lambda letter: None  # type: ignore[method-assign]
@@ -95,3 +111,4 @@ def test_the_public_shape() -> None:
         "accepted": "1970-01-12T13:46:35.000+00:00", "ended": "1970-01-12T13:46:40.000+00:00",
     }  # fmt: skip
     assert as_fields(letter("m"))["recipients"] is None
+    assert as_fields(letter("m"), {"ab": b"%PDF"})["files_base64"] == {"ab": "JVBERg=="}

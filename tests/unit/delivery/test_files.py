@@ -119,4 +119,4 @@ def test_which_files_were_seen_is_forgotten_in_time(monkeypatch: pytest.MonkeyPa
 def test_a_file_that_is_gone_is_a_dead_letter_that_says_so() -> None:
     with pytest.raises(Unsendable, match="a file of it is gone from Redis") as raised:
         files_of(Blobs("a")).fetched(mail("a", "b"))
-    assert raised.value.reason == "internal_error"
+    assert raised.value.reason == "gone"
