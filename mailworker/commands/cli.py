@@ -9,6 +9,7 @@ import click
 
 from .dead import dead
 from .demo import demo
+from .dkim import dkim
 from .doubts import doubts
 from .giveback import giveback
 from .retry_now import retry_now
@@ -21,7 +22,7 @@ def mail() -> None:
     """Mail from a legacy Redis list and from new code, delivered without losing one."""
 
 
-for _command in (demo, status, retry_now, dead, doubts, giveback):
+for _command in (demo, status, retry_now, dead, doubts, giveback, dkim):
     mail.add_command(_command)
 
 

@@ -426,3 +426,28 @@ def test_a_token_that_cannot_work_is_said(load_with, values: dict[str, str], pro
         load_with(**values)
     assert str(caught.value).startswith("MAILWORKER_SMTP_TOKEN_COMMAND: ")
     assert problem in str(caught.value)
+
+
+def test_keys_to_sign_with_are_named_and_their_files_left_alone(load_with) -> None:  # type: ignore[no-untyped-def]
+    """An application that only calls `delay` cannot read them, and need not."""
+    settings = load_with(DKIM_KEYS=" example.com:s1:nothing.pem, München.de:s2:/run/b.pem ", DKIM_REQUIRED="yes")
+    signers = settings.author.signers
+    assert [(source.name, source.file) for source in signers.sources] == [
+        ("s1._domainkey.example.com", "nothing.pem"),
+        ("s2._domainkey.xn--mnchen-3ya.de", "/run/b.pem"),
+    ]
+    assert signers.required
+    with pytest.raises(SettingsError, match=r"^MAILWORKER_DKIM_KEYS: nothing\.pem: cannot be read: No such file"):
+        signers.read()
+
+
+def test_without_keys_nothing_is_signed(load_with) -> None:  # type: ignore[no-untyped-def]
+    assert load_with(DKIM_KEYS="").author.signers is None
+    with pytest.raises(SettingsError, match=r"^MAILWORKER_DKIM_REQUIRED: .*: set MAILWORKER_DKIM_KEYS$"):
+        load_with(DKIM_REQUIRED="yes")
+
+
+def test_a_key_in_place_of_its_file_is_not_shown(load_with) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(SettingsError) as caught:
+        load_with(DKIM_KEYS="example.com:s1:-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2Vw\n-----END PRIVATE KEY-----")
+    assert str(caught.value) == "MAILWORKER_DKIM_KEYS: expected the path of a file, and not the key itself"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from mailworker.settings import load
 from mailworker.worker.introduction import introduce, introduction, masked, warnings
+
+from ...dkim_peers import pem, rsa_key, setting, write
 
 PASSWORD = "pa55word"
 
@@ -81,3 +84,30 @@ def test_the_line_is_seen_at_celerys_default_level_too(
     with caplog.at_level(level):
         introduce(load(), "5 pool children")
     assert "drains queue:email" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sender", "required", "said"),
+    [
+        ("a@example.com", "", []),
+        ("a@news.Example.com", "", []),
+        ("a@example.org", "", ["what is sent as a@example.org is not signed"]),
+        ("a@example.org", "yes", ["what is sent as a@example.org is a dead letter"]),
+    ],
+)  # fmt: skip
+def test_a_sender_without_a_key_is_warned_of(
+    settings: pytest.MonkeyPatch, tmp_path: Path, sender: str, required: str, said: list[str]
+) -> None:
+    settings.setenv("MAILWORKER_SMTP_URL", "smtps://relay.example.com")
+    settings.setenv("MAILWORKER_FROM", sender)
+    settings.setenv("MAILWORKER_DKIM_KEYS", setting(tmp_path, "example.com"))
+    settings.setenv("MAILWORKER_DKIM_REQUIRED", required)
+    assert warnings(load()) == [f"MAILWORKER_DKIM_KEYS: no key for example.org: {words}" for words in said]
+
+
+def test_a_weak_key_is_warned_of(settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = write(tmp_path / "key", pem(rsa_key(1024)))
+    settings.setenv("MAILWORKER_SMTP_URL", "smtps://relay.example.com")
+    settings.setenv("MAILWORKER_FROM", "a@example.com")
+    settings.setenv("MAILWORKER_DKIM_KEYS", f"example.com:s1:{file}")
+    assert warnings(load()) == [f"MAILWORKER_DKIM_KEYS: {file}: an RSA key of 1024 bits is weak: make one of 2048"]
