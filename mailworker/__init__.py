@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SettingsError,
         SmtpError,
         SpoolError,
+        TemplateError,
         Unsendable,
     )
     from .worker.app import app
@@ -32,6 +33,7 @@ __all__ = [
     "SettingsError",
     "SmtpError",
     "SpoolError",
+    "TemplateError",
     "Unsendable",
     "__version__",
     "app",

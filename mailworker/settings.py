@@ -326,6 +326,7 @@ class Settings(BaseModel):
             mail=self.max_mail_size,
             recipients=self.max_recipients_size,
             senders=senders.read(self.senders, self.author.mailbox.address),
+            templates=str(self.templates or ""),
         )
 
     @property

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from html import unescape
-from importlib import import_module
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -28,9 +27,11 @@ def rendered(passed: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
         return dict(passed)
     if "html" in passed:
         raise TypeError("html: the template has it; leave out one of html and template")
-    texts = import_module(".templates", __package__).render(
-        passed["template"], passed.get("context") or {}, limits.templates
-    )
+    from .templates import render  # noqa: PLC0415 - costs a start what few mails need
+
+    texts = render(passed["template"], passed.get("context"), limits.templates)
+    if texts.subject is None and "subject" not in passed:
+        raise TypeError(f"subject: there is no {passed['template']}.subject; write that file, or pass subject=…")
     made = {"subject": texts.subject, "body": texts.text, "html": texts.html}
     return {**{name: text for name, text in made.items() if text is not None}, **passed}
 

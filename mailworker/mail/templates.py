@@ -70,7 +70,7 @@ def _name(name: Any) -> str:
 
 
 def _folder(name: str, folder: str | os.PathLike[str] | None) -> str:
-    if folder is None:
+    if not folder:
         raise TemplateError(f"template: set MAILWORKER_TEMPLATES: the folder that holds {name}.html or {name}.txt")
     if not Path(folder).is_dir():
         raise TemplateError(f"template: MAILWORKER_TEMPLATES: there is no folder {os.fspath(folder)}")

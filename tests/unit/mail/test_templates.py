@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from mailworker.errors import TemplateError
+from mailworker.mail.arguments import from_arguments
+from mailworker.mail.email import Email, Limits
 from mailworker.mail.templates import Rendered, render
 
 
@@ -218,6 +220,8 @@ class TestNames:
         assert refusal(folder / "no", "a") == f"template: MAILWORKER_TEMPLATES: there is no folder {folder / 'no'}"
         with pytest.raises(TemplateError, match="set MAILWORKER_TEMPLATES"):
             render("a", {}, None)
+        with pytest.raises(TemplateError, match="set MAILWORKER_TEMPLATES"):
+            render("a", {}, "")
 
 
 class TestErrors:
@@ -415,3 +419,33 @@ def test_nothing_of_it_is_loaded_before_the_first_template() -> None:
     code = "import sys, mailworker.mail.templates; print({'jinja2', 'css_inline', 'turbohtml'} & sys.modules.keys())"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+class TestACall:
+    """`send_email(template=…)`."""
+
+    @staticmethod
+    def call(folder: Path, **arguments: Any) -> Email:
+        mail = from_arguments((), {"to": "ada@example.com", **arguments}, Limits(templates=str(folder))).mail
+        assert isinstance(mail, Email)
+        return mail
+
+    def test_the_template_gives_subject_text_and_html(self, folder: Path) -> None:
+        write(folder, a_html="<p>{{ x }}", a_subject="About {{ x }}")
+
+        mail = self.call(folder, template="a", context={"x": "Zoë"})
+
+        assert (mail.subject, mail.body, mail.html) == ("About Zoë".encode(), "Zoë\n".encode(), "<p>Zoë".encode())
+
+    def test_what_is_passed_beside_it_counts(self, folder: Path) -> None:
+        write(folder, a_html="<p>x", a_txt="x", a_subject="x")
+
+        assert self.call(folder, template="a", subject="Mine").subject == b"Mine"
+        assert self.call(folder, template="a", body="mine").body == b"mine"
+        assert self.call(folder, template="a", body="").body is None
+
+    def test_without_a_subject_it_says_so(self, folder: Path) -> None:
+        write(folder, a_html="<p>x")
+
+        with pytest.raises(TypeError, match=r"subject: there is no a\.subject; write that file, or pass subject="):
+            self.call(folder, template="a")
