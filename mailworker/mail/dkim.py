@@ -122,11 +122,7 @@ def _names(fields: dict[bytes, list[bytes]]) -> Iterator[bytes]:
 
 def _covered(fields: dict[bytes, list[bytes]], names: tuple[bytes, ...]) -> bytes:
     """The headers that are there, those of one name from the last to the first (5.4.2)."""
-    lines = [
-        b"%b:%b\r\n" % (name, relaxed.header(value))
-        for name in dict.fromkeys(names)
-        for value in reversed(fields.get(name, ()))
-    ]
+    lines = [b"%b:%b\r\n" % (name, value) for name in dict.fromkeys(names) for value in reversed(fields.get(name, ()))]
     return b"".join(lines)
 
 

@@ -6,14 +6,12 @@ in CRLF. Its body is not copied: it is looked at in pieces, and most pieces are 
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from typing import Final
 
 PIECE: Final = 64 * 1024
 """Octets of a body that are looked at together: they stay in the processor's cache."""
 
-_FIELD_ENDS: Final = re.compile(rb"\r\n(?![ \t])")
 _BLANKS: Final = b" \t\r\n"
 _TAIL: Final = 256
 
@@ -29,18 +27,15 @@ def head_and_body(message: bytes) -> tuple[bytes, int]:
 
 
 def fields(head: bytes) -> dict[bytes, list[bytes]]:
-    """The values of the headers by their names in lower case, each as it stands there, from top to bottom."""
+    """The headers by their names in lower case, those of one name from top to bottom. Each value is one line, with
+    single blanks, and none around it (3.4.2)."""
+    unfolded = _single_blanks(head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" "))
     found: dict[bytes, list[bytes]] = {}
-    for line in _FIELD_ENDS.split(head):
+    for line in unfolded.split(b"\r\n"):
         name, colon, value = line.partition(b":")
         if colon:
-            found.setdefault(name.rstrip(b" \t").lower(), []).append(value)
+            found.setdefault(name.rstrip(b" ").lower(), []).append(value.strip(b" "))
     return found
-
-
-def header(value: bytes) -> bytes:
-    """A header's value on one line, with single blanks, and none around it (3.4.2)."""
-    return _single_blanks(value.replace(b"\r\n", b"")).strip(b" ")
 
 
 def body_hash(message: bytes, begin: int) -> bytes:
@@ -82,14 +77,13 @@ def _end_of_piece(message: bytes, begin: int, end: int) -> int:
 
 
 def _relaxed(lines: bytes) -> bytes:
-    lines = _single_blanks(lines)
-    return lines.replace(b" \r\n", b"\r\n") if b" \r\n" in lines else lines
+    return _single_blanks(lines).replace(b" \r\n", b"\r\n")
 
 
 def _single_blanks(text: bytes) -> bytes:
-    """Each run of blanks and tabs as one blank. A replacement of octets is five times as fast as a pattern."""
-    if b"\t" in text:
-        text = text.replace(b"\t", b" ")
-    while b"  " in text:
-        text = text.replace(b"  ", b" ")
+    """Each run of blanks and tabs as one blank. Replacements are five times as fast as a pattern, and one that finds
+    nothing is faster than to ask first: it gives back the same octets."""
+    text = text.replace(b"\t", b" ")
+    while len(shorter := text.replace(b"  ", b" ")) < len(text):
+        text = shorter
     return text

@@ -43,12 +43,12 @@ def signed_octets(message: bytes, index: int) -> tuple[bytes, bytes]:
     """Of a vector: what its signature covers, in relaxed form, with the signature itself."""
     head, _ = relaxed.head_and_body(message)
     fields = relaxed.fields(head)
-    value = relaxed.header(fields[b"dkim-signature"][index])
+    value = fields[b"dkim-signature"][index]
     names = re.search(rb"h=([^;]*);", value)[1].replace(b" ", b"").split(b":")  # type: ignore[index]
     lines = b""
     for name in names:
         if fields.get(name):
-            lines += b"%b:%b\r\n" % (name, relaxed.header(fields[name].pop()))
+            lines += b"%b:%b\r\n" % (name, fields[name].pop())
     unsigned, _, b = value.rpartition(b"b=")
     return lines + b"dkim-signature:" + unsigned + b"b=", b64decode(b)
 

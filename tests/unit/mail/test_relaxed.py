@@ -29,8 +29,7 @@ def hashed(body: bytes) -> bytes:
 
 def test_the_example_of_the_rfc() -> None:
     head, begin = relaxed.head_and_body(OF_THE_RFC)
-    found = relaxed.fields(head)
-    assert {name: list(map(relaxed.header, values)) for name, values in found.items()} == {b"a": [b"X"], b"b": [b"Y Z"]}
+    assert relaxed.fields(head) == {b"a": [b"X"], b"b": [b"Y Z"]}
     assert relaxed.body_hash(OF_THE_RFC, begin) == sha256(b" C\r\nD E\r\n").digest()
 
 
@@ -115,14 +114,15 @@ def test_the_first_empty_line_ends_the_headers(message: bytes, head: bytes, begi
         (b" a\r\n\t\t b\r\n ", b"a b"),
         (b"a\x0bb", b"a\x0bb"),
         (b" =?utf-8?B?w7w=?=\r\n =?utf-8?B?w7w=?=", b"=?utf-8?B?w7w=?= =?utf-8?B?w7w=?="),
+        (b" a\r\n \r\n\t\r\n b", b"a b"),
         (b"", b""),
         (b" " * 10_000, b""),
     ],
 )
 def test_a_header_is_one_line(value: bytes, form: bytes) -> None:
-    assert relaxed.header(value) == form
+    assert relaxed.fields(b"A:" + value + b"\r\nB:" + value) == {b"a": [form], b"b": [form]}
 
 
 def test_headers_are_known_by_their_names_in_any_case_from_top_to_bottom() -> None:
     head = b"To: 1\r\nX: a\r\n b\r\nTO : 2\r\nnot a header\r\nto:3"
-    assert relaxed.fields(head) == {b"to": [b" 1", b" 2", b"3"], b"x": [b" a\r\n b"]}
+    assert relaxed.fields(head) == {b"to": [b"1", b"2", b"3"], b"x": [b"a b"]}
