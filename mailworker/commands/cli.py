@@ -12,6 +12,7 @@ from .demo import demo
 from .dkim import dkim
 from .doubts import doubts
 from .giveback import giveback
+from .render import render
 from .retry_now import retry_now
 from .status import status
 
@@ -22,7 +23,7 @@ def mail() -> None:
     """Mail from a legacy Redis list and from new code, delivered without losing one."""
 
 
-for _command in (demo, status, retry_now, dead, doubts, giveback, dkim):
+for _command in (demo, status, retry_now, dead, doubts, giveback, render, dkim):
     mail.add_command(_command)
 
 
