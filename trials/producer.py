@@ -18,6 +18,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from .files import mail_with_files
+
 
 class Pushes:
     """One way to push, and the ledger around it."""
@@ -28,11 +30,17 @@ class Pushes:
 
     def push(self, kind: str = "p") -> str:
         """Returns the token. Raises what the push raises."""
-        token = f"tok{kind}{secrets.token_hex(8)}"
-        os.write(self._ledger, f"try {token}\n".encode())
+        token = self.new_token(kind)
+        self.note("try", token)
         self._push(token)
-        os.write(self._ledger, f"ack {token}\n".encode())
+        self.note("ack", token)
         return token
+
+    def new_token(self, kind: str) -> str:
+        return f"tok{kind}{secrets.token_hex(8)}"
+
+    def note(self, word: str, *tokens: str) -> None:
+        os.write(self._ledger, "".join(f"{word} {token}\n" for token in tokens).encode())
 
 
 def entry(token: str) -> bytes:
@@ -69,6 +77,28 @@ def _delay_pushes(ledger: Path) -> Pushes:
     return Pushes(ledger, push)
 
 
+class _FilePushes(Pushes):
+    """Mails with files, one by one and many in one step."""
+
+    def __init__(self, ledger: Path) -> None:
+        from mailworker import send_email  # noqa: PLC0415 - as above
+
+        super().__init__(ledger, lambda token: send_email.delay(**mail_with_files(token, address(token))))
+
+    def push_many(self, size: int) -> None:
+        """All of them or none are accepted."""
+        from mailworker import runtime  # noqa: PLC0415 - as above
+        from mailworker.delivery.accept import to_be_accepted  # noqa: PLC0415
+        from mailworker.worker import calls  # noqa: PLC0415
+
+        tokens = [self.new_token("f") for _ in range(size)]
+        limits = runtime.settings().limits
+        mails = [to_be_accepted(calls.read((), mail_with_files(token, address(token)), limits)) for token in tokens]
+        self.note("try", *tokens)
+        runtime.spool().accept_many(mails)
+        self.note("ack", *tokens)
+
+
 def _plain_pushes(ledger: Path) -> Pushes:
     from .control import send  # noqa: PLC0415 - for the control group alone
 
@@ -83,11 +113,15 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True, help="Mails a second, in bursts.")
     parser.add_argument("--burst", type=int, default=1)
     parser.add_argument("--delays", type=int, default=5, help="Every so many bursts has one `send_email.delay()`.")
+    parser.add_argument("--files", action="store_true", help="Mails with files, by new code alone.")
     parser.add_argument("--plain", action="store_true", help="For the control group.")
     options = parser.parse_args()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    if options.plain:
+    files = _FilePushes(options.ledger) if options.files else None
+    if files:
+        entries = delays = files
+    elif options.plain:
         entries = delays = _plain_pushes(options.ledger)
     else:
         entries, delays = list_pushes(options.redis, options.queue, options.ledger), _delay_pushes(options.ledger)
@@ -96,6 +130,9 @@ def main() -> None:
     while not stop.wait(max(0.0, begun + number * options.burst / options.rate - time.monotonic())):
         number += 1
         try:
+            if files and number % 2:
+                files.push_many(options.burst)
+                continue
             for _ in range(options.burst):
                 entries.push()
             if number % options.delays == 0:

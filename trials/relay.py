@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .arms import Arms
+from .files import whole
 
 STEPS = ("connect", "greeting", "EHLO", "MAIL", "RCPT", "half", "content", "dot")
 ACTIONS = ("refuse", "reset", "close", "hang")
@@ -100,7 +101,7 @@ class Session(socketserver.StreamRequestHandler):
             self._say("451 not now")
             return
         time.sleep(self.server.delay / 2)
-        mixed_up = b"" if self.token in content else b"?"
+        mixed_up = b"" if self.token in content and whole(content) else b"?"
         match = _MESSAGE_ID.search(content)
         line = b"%s%s %s %d\n" % (mixed_up, self.token, match[1] if match else b"-", time.monotonic_ns())
         os.write(self.server.ledger, line)

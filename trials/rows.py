@@ -26,6 +26,8 @@ class Tally:
     """Of the doubled mails those that were never in doubt."""
     in_doubt: int
     seconds: list[float]
+    files: int = 0
+    """Files lost, left over or wrongly counted."""
     notes: list[str] = field(default_factory=list)
 
     def recovery(self) -> str:
@@ -64,6 +66,10 @@ def _none_in_doubt(tally: Tally) -> bool:
 
 def _within(seconds: float, rule: Rule) -> Rule:
     return lambda tally: rule(tally) and max(tally.seconds, default=0) <= seconds
+
+
+def _whole_files(tally: Tally) -> bool:
+    return _only_in_doubt(tally) and tally.files == 0
 
 
 def _per_kill(tally: Tally) -> bool:
@@ -122,6 +128,13 @@ ROWS = [
         "0 lost, 0 doubled, 0 in doubt; gone in 15 s", _within(15, _none_in_doubt), strikes.stop_slow_worker,
         Options(workers=2, children=3, rate=1, burst=3, relay_delay=6,
                 environment={"MAILWORKER_SMTP_WINDOW": "1"})),
+    Row("files", "kill -9 of child, worker, producer, Redis at random; mails with shared files and files of their own",
+        100, 3, "0 lost; doubled only in doubt; each file whole, none left over", _whole_files,
+        strikes.anything_of_files,
+        Options(workers=2, children=2, rate=60, burst=15, relay_delay=0.02, files=True, points=True)),
+    Row("files-control", "control: the same files, counted beside the scripts",
+        8, 1, "it leaves files over, or the trials are blind", lambda tally: tally.files > 0, strikes.settling_child,
+        Options(files=True, points=True, environment={"TRIALS_COUNT_BESIDE": "1"})),
     Row("all", "all of these at random for ten minutes, three workers", 90, 0,
         "0 lost; doubled only in doubt", _only_in_doubt, strikes.anything,
         Options(workers=3, children=2, rate=18, burst=60, relay_delay=0.05, environment=QUICK)),

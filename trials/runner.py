@@ -53,6 +53,9 @@ def settle(stage: Stage, seconds: list[float], notes: list[str]) -> Tally:
         notes.append(f"never pushed, mixed up, or under two ids: {comparison.strange[:5]}")
     if drift := stage.watch.drift():
         notes.append(f"the spool's counts are off by {drift}")
+    files = stage.watch.faults_of_files()
+    if files:
+        say(f"  files: {', '.join(files[:12])}")
     for kind, tokens in (("lost", comparison.lost), ("unexplained", comparison.unexplained)):
         if tokens:
             say(f"  {kind}: {', '.join(tokens[:12])}")
@@ -64,6 +67,7 @@ def settle(stage: Stage, seconds: list[float], notes: list[str]) -> Tally:
         unexplained=len(comparison.unexplained),
         in_doubt=stage.watch.counts().get("total:in_doubt", 0),
         seconds=seconds,
+        files=len(files),
         notes=notes,
     )
 

@@ -43,6 +43,8 @@ class Options:
     """Workers can be killed at named points."""
     plain: bool = False
     """The control group instead of mailworker."""
+    files: bool = False
+    """The producer's mails have files."""
     proxy: bool = False
     """Workers and `send_email.delay()` reach Redis through the proxy."""
 
@@ -163,12 +165,16 @@ class Stage:
         self.producer = self._start(
             [sys.executable, "-m", "trials.producer", "--redis", self.redis_url, "--ledger", str(self.pushes),
              "--rate", str(self.options.rate), "--burst", str(self.options.burst),
-             *(["--plain"] if self.options.plain else [])], "producer",
+             *(["--plain"] if self.options.plain else []), *(["--files"] if self.options.files else [])], "producer",
         )  # fmt: skip
 
     def stop_producer(self) -> None:
         self.producer.send_signal(signal.SIGTERM)
         self.producer.wait(timeout=60)
+
+    def kill_producer(self) -> None:
+        processes.kill(self.producer.pid)
+        self.producer.wait()
 
     def start_worker(self, wait: bool = True) -> Worker:
         number, self._next = self._next, self._next + 1

@@ -344,6 +344,31 @@ def _redis_dies(stage: Stage, chance: random.Random) -> None:
     time.sleep(chance.random() * 3)
 
 
+def anything_of_files(stage: Stage, number: int, chance: random.Random) -> float:
+    """One act at random while mails are under way, or a child at a point where it settles or commits."""
+    wait_for("mails are under way", lambda: _under_way(stage), AIM_SECONDS)
+    acts = (_any_child, _any_settling, _producer_dies, _redis_dies, _any_worker, _producer_dies)
+    (acts[number % len(acts)] if number < len(acts) else chance.choice(acts))(stage, chance)
+    time.sleep(chance.random() * 2)
+    stage.calm()
+    return 0.0
+
+
+def _any_settling(stage: Stage, chance: random.Random) -> None:
+    _at_point(stage, chance.choice(("settle-before", "settle-after", "commit-after", "take-after")), chance)
+
+
+def _producer_dies(stage: Stage, chance: random.Random) -> None:
+    time.sleep(chance.random() * 0.3)
+    stage.kill_producer()
+    stage.start_producer()
+
+
+def settling_child(stage: Stage, number: int, chance: random.Random) -> float:
+    """Right after the script that settles."""
+    return _gone_on(stage, stage.watch.hand(_at_point(stage, "settle-after", chance)))
+
+
 def control_kill(stage: Stage, number: int, chance: random.Random) -> float:
     """A child of the control group, while it sends."""
     time.sleep(chance.random() * 0.3)

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from . import control
+from . import control, files
 from .producer import client
 
 PREFIX = "mailworker:"
@@ -114,6 +114,9 @@ class Watch:
         counted = {name: number for name, number in self.counts().items() if ":" not in name}
         differences = {name: counted.get(name, 0) - real.get(name, 0) for name in {*real, *counted}}
         return {name: number for name, number in differences.items() if number}
+
+    def faults_of_files(self) -> list[str]:
+        return files.faults(self.redis, PREFIX)
 
 
 def process_of(owner: str) -> int:

@@ -19,6 +19,7 @@ from mailworker.smtp.connection import Connection
 from mailworker.smtp.replies import ReplyReader
 from mailworker.spool import Spool
 
+from . import counting
 from .arms import Arms
 
 
@@ -29,6 +30,8 @@ def main() -> None:
         if arms.take(name) is not None:
             _die()
 
+    if "TRIALS_COUNT_BESIDE" in os.environ:
+        counting.take_out_of_the_scripts()
     _wrap(Spool, "claim", point, lambda *_: "claim")
     _wrap(Spool, "unlock", point, lambda *_: "unlock")
     _wrap(Spool, "take", point, lambda *_: "take")
@@ -36,6 +39,8 @@ def main() -> None:
     _wrap(ReplyReader, "read", point, lambda _, phase, *__: "reply" if phase == "message" else None)
     _wrap_write(arms, point)
     _wrap_doorbells(point)
+    if "TRIALS_COUNT_BESIDE" in os.environ:
+        _replace(Spool, "settle", counting.count_beside(Spool.settle))
     celery()
 
 

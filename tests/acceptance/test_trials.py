@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from mailworker.mail.address import Mailbox
+from mailworker.mail.arguments import from_arguments
+from mailworker.mail.email import Email, Limits
+from mailworker.mail.mime import build
 from trials import rows
+from trials.files import mail_with_files, whole
 from trials.ledger import Arrivals, compare
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -31,6 +36,23 @@ def test_nothing_is_lost_in_the_short_form_of_the_trials() -> None:
 def test_no_row_but_the_control_group_holds_when_a_mail_is_lost(row: rows.Row) -> None:
     tally = rows.Tally(struck=1, pushed=10, lost=1, doubled=0, unexplained=0, in_doubt=0, seconds=[0.1])
     assert row.holds(tally) is (row.name == "control")
+
+
+def test_a_file_that_is_lost_left_over_or_wrongly_counted_fails_its_row_and_is_what_the_control_shows() -> None:
+    tally = rows.Tally(struck=1, pushed=10, lost=0, doubled=0, unexplained=0, in_doubt=0, seconds=[0.1], files=1)
+    assert {row.name: row.holds(tally) for row in rows.ROWS if "files" in row.name} == {
+        "files": False, "files-control": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", [b"", b"QUJD"])
+def test_the_relay_sees_whether_a_mail_has_all_its_files(damage: bytes) -> None:
+    passed = mail_with_files("tokf1", "tokf1@example.com")
+    call = from_arguments((), passed, Limits())
+    assert isinstance(call.mail, Email)
+    message = build(call.mail, Mailbox("sender@example.com"), "m@example.com", 0).data
+    before, _, rest = message.rpartition(b"\r\n\r\n")
+    assert whole(before + b"\r\n\r\n" + damage + rest) is (damage == b"")
 
 
 @pytest.mark.parametrize("row", rows.ROWS, ids=lambda row: row.name)
