@@ -26,6 +26,12 @@ def settings() -> Settings:
     return load()
 
 
+def forget() -> None:
+    """A host's tests changed the settings: what was made of the old ones is made anew when it is next needed."""
+    for made in (settings, _spool, _delivery):
+        made.cache_clear()
+
+
 @cache
 def worker_name() -> str:
     """Made in the main process before it forks, so that all its children have it; see `owner`."""

@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from . import envfile
+from . import envfile, host_settings
 from .delivery.back_off import Policy
 from .errors import SettingsError, Unsendable
 from .mail import senders
@@ -369,8 +369,11 @@ def _check_redis(url: str) -> None:
 
 
 def load() -> Settings:
-    """The settings of this process. Raises `SettingsError`."""
-    texts = {**_ours(envfile.read()), **_ours(os.environ)}
+    """The settings of this process: what `.env` says, over that the environment, over that a host's own settings.
+
+    Raises `SettingsError`.
+    """
+    texts = {**_ours(envfile.read()), **_ours(os.environ), **_ours(host_settings.read())}
     known = {_key(name): name for name in Settings.model_fields}
     for key in sorted(texts.keys() - known.keys()):
         word = "FROM" if key == PREFIX + "SENDER" else key.removeprefix(PREFIX)

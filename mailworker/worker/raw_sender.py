@@ -3,15 +3,18 @@ builds. It is no task of Celery's: who delivers rings for both with the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from typing import Any
 
 from .. import runtime
+from ..delivery.accept import to_be_accepted
 from ..mail import keys, moments
 from ..mail.arguments import Call
 from ..mail.raw_arguments import raw_mail
+from ..spool.acceptance import steps
+from . import eager
 from .spooling_task import MailResult, SendEmail
 
 Finished = bytes | bytearray | str | Message
@@ -65,3 +68,16 @@ class SendRaw:
     ) -> str:
         """Sends there and then, as `send_email(…)` does, and returns the Message-ID. Nobody tries again."""
         return self._task.send(Call(raw_mail(message, sender, recipients, dsn, runtime.settings().limits)))
+
+    def take_all(self, calls: Sequence[Call]) -> None:
+        """Those that were read. When it returns, all are in the spool; where it raises, none of the step that failed
+        and of those behind it."""
+        if eager.is_on(self._task.app) and runtime.settings().eager != "spool":
+            for call in calls:
+                self._task.take(call)
+            return
+        intake = runtime.intake()
+        for step in steps(map(to_be_accepted, calls)):
+            rung = [accepted.id for accepted in intake.accept_many(step) if accepted.ring]
+            if rung:  # who answers rings for the others
+                self._task.ring(rung[0])

@@ -1,0 +1,34 @@
+"""Settings that a program has where it has its own: names like ours in Django's settings.
+
+Django is looked at where it is loaded and knows its settings, and never loaded for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+PREFIX: Final = "MAILWORKER_"
+GROUP: Final = "MAILWORKER"
+"""A dict of the same, without the prefix before each."""
+
+
+def read() -> dict[str, str]:
+    """As texts, as the environment has them."""
+    settings = getattr(sys.modules.get("django.conf"), "settings", None)
+    if settings is None or not settings.configured:
+        return {}
+    group = getattr(settings, GROUP, None)
+    found = {PREFIX + str(name): value for name, value in group.items()} if isinstance(group, Mapping) else {}
+    found |= {name: getattr(settings, name) for name in dir(settings) if name.startswith(PREFIX)}
+    return {name: text(value) for name, value in found.items() if value is not None}
+
+
+def text(value: Any) -> str:
+    """A value of Python as the environment would have it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value)

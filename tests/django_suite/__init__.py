@@ -1,0 +1,1 @@
+"""Django's own mail tests, with our backend in the place of Django's."""
