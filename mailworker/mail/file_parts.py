@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -64,7 +65,7 @@ def _mail(file: File, kind: MediaType, encoded: Mapping[str, bytes]) -> BodyPart
     body = encoding.closed(content)
     disposition = "inline" if file.cid else "attachment"
     if not encoding.goes_as_it_is(body):
-        return _encoded(file, _OCTETS, disposition, encoded)
+        return _encoded(replace(file, name=file.name or "message.eml"), _OCTETS, disposition, encoded)
     end = b"\r\n" if content.endswith((b"\n", b"\r")) else b""
     return BodyPart(_head(kind, file.name, "7bit", disposition, file.cid), (body,), body, end)
 

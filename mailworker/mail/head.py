@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -24,6 +23,9 @@ _ADDRESSEES: Final = tuple((field.header, attrgetter(field.name)) for field in F
 _UNDISCLOSED: Final = (b"To", b"To: undisclosed-recipients:;\r\n")
 _LONGEST_ID: Final = 250
 
+_FOLDED: Final = rb"(?: (?=[^\S\r\n]*+\S)[^\r\n\0]{1,997}+\r\n)*+"
+_OWN: Final = re.compile(rb"[!-9;-~]{1,76}: [^\r\n\0]{0,920}+\r\n" + _FOLDED)
+
 
 def head(email: Email, author: Mailbox, message_id: str, accepted_ms: int) -> bytes:
     """All of it is ASCII but for addresses that are not (RFC 6532). Raises `Unsendable("unbuildable")`."""
@@ -39,12 +41,10 @@ def head(email: Email, author: Mailbox, message_id: str, accepted_ms: int) -> by
     fields += (b"Date", date_line(accepted_ms // 1000)), (b"Message-ID", message_id_line(message_id))
     if email.list_unsubscribe:
         fields += structured.list_unsubscribe(email.list_unsubscribe)
-    if email.headers:
-        fields += _own(email.headers)
     names, lines = zip(*fields, strict=True)
     text = b"".join(lines)
-    _check(text, names)
-    return text
+    _check(_pattern(names), text)
+    return text + _own(email.headers) if email.headers else text
 
 
 @lru_cache(maxsize=256)
@@ -59,16 +59,19 @@ def _not_in_to(email: Email) -> tuple[Mailbox, ...]:
     return tuple([mailbox for mailbox in email.cc if mailbox.address not in to])
 
 
-def _own(own: Headers) -> Iterator[tuple[bytes, bytes]]:
+def _own(own: Headers) -> bytes:
     """The caller's own. They were checked at the call, and are again: what is written here goes out."""
     try:
         own_headers.checked("headers", own)
     except Unsendable as error:
         raise Unsendable("unbuildable", error.detail) from None
+    lines = []
     for name, value in own:
-        field = name.encode("ascii")
-        write = structured.line if structured.never_encoded(name) else headers.unstructured
-        yield field, write(field + b": ", value)
+        field = name.encode("ascii") + b": "
+        line = (structured.line if structured.never_encoded(name) else headers.unstructured)(field, value)
+        _check(_OWN, line)
+        lines.append(line)
+    return b"".join(lines)
 
 
 def message_id_line(text: str) -> bytes:
@@ -87,16 +90,15 @@ def date_line(unix_seconds: int) -> bytes:
     return f"Date: {format_datetime(datetime.fromtimestamp(unix_seconds, UTC))}\r\n".encode("ascii")
 
 
-def _check(text: bytes, names: tuple[bytes, ...]) -> None:
+def _check(pattern: re.Pattern[bytes], text: bytes) -> None:
     """What was written is looked at once more: a header that nobody meant is worse than a dead letter."""
-    if not _pattern(names).fullmatch(text):
+    if not pattern.fullmatch(text):
         raise Unsendable("unbuildable", "its headers cannot be written as RFC 5322 wants them")
 
 
 @lru_cache(maxsize=256)
 def _pattern(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
     """These headers and no other, in this order: each at most 998 octets a line, and no line of blanks alone."""
-    folded = rb"(?: (?=[^\S\r\n]*+\S)[^\r\n\0]{1,997}+\r\n)*+"
     return re.compile(
-        b"".join([rb"%b: [^\r\n\0]{0,%d}+\r\n%b" % (re.escape(name), 996 - len(name), folded) for name in names])
+        b"".join([rb"%b: [^\r\n\0]{0,%d}+\r\n%b" % (re.escape(name), 996 - len(name), _FOLDED) for name in names])
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,7 +27,7 @@ _ARGUMENTS: Final = {
     "list-unsubscribe-post": "list_unsubscribe",
 }  # fmt: skip
 _OURS: Final = frozenset(
-    {"sender", "date", "message-id", "mime-version", "received", "dkim-signature", "apparently-to"}
+    {"sender", "date", "message-id", "mime-version", "received", "dkim-signature", "apparently-to", "delivered-to"}
 )
 _OUR_PREFIXES: Final = ("content-", "resent-", "arc-")
 
@@ -84,6 +85,9 @@ def checked(field: str, headers: Iterable[tuple[str, bytes]]) -> Headers:
         if spelled.setdefault(name.lower(), name) != name:
             raise Unsendable("bad_field", f"{field}: {name} is there twice, as {spelled[name.lower()]} too")
         _check_value(f"{field}: {name}", name, value)
+    twice = [name for name, count in Counter([name for name, _ in pairs]).items() if count > 1]
+    for name in filter(structured.stands_once, twice):
+        raise Unsendable("bad_field", f"{field}: {name} may stand in a mail once: write one value")
     size = sum(len(name) + len(value) + 4 for name, value in pairs)
     if size > _MOST:
         raise Unsendable("too_large", f"{field}: {size} octets, more than {_MOST}")

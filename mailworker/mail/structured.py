@@ -31,6 +31,12 @@ def never_encoded(name: str) -> bool:
     return lower in _NAMES or lower.startswith("list-") or lower.endswith("-id")
 
 
+def stands_once(name: str) -> bool:
+    """True where RFC 5322, 3.6, RFC 2369, 3 or RFC 3834, 5 allows one in a mail: Gmail refuses a second."""
+    lower = name.lower()
+    return lower in _NAMES or lower.startswith("list-")
+
+
 def problem(value: bytes) -> str:
     """Why this cannot be the value of such a header; empty where it can."""
     if not _VALUE.fullmatch(value):

@@ -92,7 +92,7 @@ def test_a_header_may_stand_there_several_times_in_its_order() -> None:
         ("X-A", b"x\r\nBcc: x@y.z"), ("X-A", b"x\nBcc: x@y.z"), ("X-A", b"x\r Bcc: x@y.z"), ("X-A", b"\0"),
         ("X-A", b""),
         ("References", "<ü@b>".encode()), ("References", b"x" * 999), ("List-Id", b"a\r\n b"),
-        ("Auto-Submitted", b"=?utf-8?q?a=0d=0aBcc:_x@y?="),
+        ("Auto-Submitted", b"=?utf-8?q?a=0d=0aBcc:_x@y?="), ("Delivered-To", b"x@y.z"),
     ],
 )  # fmt: skip
 def test_a_header_that_is_not_the_callers_is_never_written(name: str, value: bytes) -> None:
@@ -100,6 +100,13 @@ def test_a_header_that_is_not_the_callers_is_never_written(name: str, value: byt
     with pytest.raises(Unsendable) as caught:
         built((name, value))
     assert caught.value.reason == "unbuildable"
+
+
+@pytest.mark.parametrize("name", ["References", "In-Reply-To", "Auto-Submitted", "List-Id", "Precedence"])
+def test_a_header_of_which_a_mail_has_one_is_refused_a_second_time(name: str) -> None:
+    """Gmail answers 550 5.7.1 to a mail with two (RFC 5322, 3.6)."""
+    with pytest.raises(Unsendable, match="once"):
+        built((name, b"<a@b>"), (name, b"<c@d>"))
 
 
 # List-Unsubscribe

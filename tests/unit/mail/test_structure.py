@@ -209,6 +209,8 @@ def test_a_mail_that_does_not_go_as_it_is_goes_as_a_file_with_its_octets(inner: 
     """In 8bit it would depend on each relay on its way, and a relay that rewrites it breaks every signature."""
     [file] = files(read(build(mail(attachments=(File("m.eml", "message/rfc822", inner),)), SENDER, "i@b.c", AT)))
     assert (file.name, file.type, file.content) == ("m.eml", "application/octet-stream", inner)
+    nameless = mail(attachments=(File("", "message/rfc822", inner),))
+    assert files(read(build(nameless, SENDER, "i@b.c", AT)))[0].name == "message.eml"
 
 
 def test_an_invitation_is_a_text_of_the_mail_and_a_file_beside_it() -> None:
