@@ -84,12 +84,17 @@ def test_producer_application_and_worker_deliver_under_their_users(
     sending = (
         "from mailworker import send_email\n"
         "send_email.delay(to='b@example.com', subject='from python', body='b')\n"
-        "send_email.apply_async(kwargs=dict(to='b@example.com', subject='later', body='b'), countdown=0.5, task_id='k')"
+        "later = dict(to='b@example.com', subject='later', body='b')\n"
+        "send_email.apply_async(kwargs=later, countdown=0.5, task_id='k')\n"
+        "for _ in range(2):\n"
+        "    send_email.delay(to='b@example.com', subject='file', body='b', attachments=[('a.bin', b'x' * 9000)],\n"
+        "                     idempotency_key='once', expires=600)"
     )
     sent = run_as("application", guarded, workers_as_worker, "python", "-c", sending)
     assert sent.returncode == 0, sent.stderr
     assert "does not answer" not in sent.stderr
-    until(lambda: sorted(inbox.subjects()) == ["from php", "from python", "later"], what="three mails")
+    until(lambda: sorted(inbox.subjects()) == ["file", "from php", "from python", "later"], what="the mails")
+    assert not guarded.client().keys("mailworker:blob*")
 
     status = json.loads(run_as("viewer", guarded, workers_as_worker, "mailworker", "status", "--json").stdout)
     assert status["states"]["failed"] == 1
@@ -178,6 +183,8 @@ def test_an_application_cannot_list_mails_or_touch_the_legacy_list(guarded: Guar
         ("SMEMBERS", "mailworker:lease:w"),
         ("HGETALL", "mailworker:mail:secret"),
         ("LINDEX", "mailworker:payload:secret", "0"),
+        *((("GET", "mailworker:blob:secret"),) if guarded.tells_writing_from_reading else ()),
+        ("UNLINK", "mailworker:blob:secret"),
         ("RPOP", "queue:email"),
         ("LRANGE", "queue:email", "0", "-1"),
         ("HGETALL", "mailworker:relay:default"),
