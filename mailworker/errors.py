@@ -6,6 +6,7 @@ A pool process hands its errors to its parent, so `args` are always the construc
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 
 
 class MailworkerError(Exception):
@@ -47,6 +48,25 @@ class IdempotencyError(MailworkerError, ValueError):
 
 class TemplateError(MailworkerError, ValueError):
     """A mail cannot be made from its template. The text names the file and the line, never what was passed to it."""
+
+
+class ManyError(MailworkerError, ValueError):
+    """`send_email.many` ended before its end: at the mail with this `index`, counted from 0. Those of `ids`, the first
+    ones, are safe; none of the others was accepted. `__cause__` is what was wrong."""
+
+    def __init__(self, problem: str, index: int, ids: tuple[str, ...] = ()) -> None:
+        super().__init__(problem, index, ids)
+        self.problem = problem
+        self.index = index
+        self.ids = ids
+
+    def __str__(self) -> str:
+        safe = f"the first {len(self.ids)} mails are in the spool" if self.ids else "no mail was accepted"
+        return f"{self.problem} ({safe})"
+
+    def after(self, ids: Iterable[str]) -> ManyError:
+        """The same, of a call that has accepted these."""
+        return ManyError(self.problem, self.index, tuple(ids))
 
 
 class SpoolError(MailworkerError):

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from os import PathLike
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from . import entry, frame, keys, moments
 from .complete import finished, rendered
 from .email import Email, Limits, RawMail, check_recipients
 from .fields import FIELDS
+from .known_files import KnownFiles
 
 Recipients = (
     str
@@ -31,6 +32,30 @@ Attached = (
     str | PathLike[str] | Message | tuple[str, bytes | str] | tuple[str | None, bytes | str | Message, str | None]
 )
 """A path, which is read at the call; `(name, content)` or `(name, content, type)`; a message."""
+
+
+class Mail(TypedDict, total=False):
+    """The arguments of one mail, for `send_email.many`."""
+
+    to: Recipients
+    subject: str
+    body: str | None
+    html: str | None
+    cc: Recipients | None
+    bcc: Recipients | None
+    reply_to: Recipients | None
+    sender: str | None
+    return_path: str | None
+    headers: Mapping[str, str | list[str]] | None
+    attachments: Iterable[Attached] | None
+    inline: Mapping[str, Attached] | None
+    list_unsubscribe: str | list[str] | tuple[str, ...] | None
+    dsn: Mapping[str, str | list[str]] | None
+    template: str | None
+    context: Mapping[str, Any] | None
+    idempotency_key: str | None
+    send_at: datetime | timedelta | float | str | None
+    expires: datetime | timedelta | float | str | None
 
 
 def send_email(
@@ -96,10 +121,42 @@ def from_arguments(args: Any, kwargs: Any, limits: Limits, from_message: bool = 
     passed = _passed(tuple(args or ()), kwargs or {})
     if passed.keys() == _USUAL and passed["body"] is not None:
         return Call(_plain(passed, limits))
+    return _any(passed, limits, _READERS_OF_MESSAGE if from_message else _READERS)
+
+
+class Several:
+    """Calls that have some arguments in common, each of which is read once."""
+
+    def __init__(self, shared: Mapping[str, Any], limits: Limits) -> None:
+        """Raises as `from_arguments`."""
+        self._shared = _passed((), shared)
+        self._limits = limits
+        self._files = KnownFiles(limits)
+        known = {
+            name: read(name, value, limits)
+            for name, read in _READERS.items()
+            if (value := self._shared.get(name)) is not None
+        }
+        self._readers = {name: _known(known[name], read) if name in known else read for name, read in _READERS.items()}
+
+    def call(self, own: Mapping[str, Any]) -> Call:
+        """Of the arguments that only this one has, in which a file may be one of an earlier call. They count where an
+        argument is there twice. Raises as `from_arguments`."""
+        passed = _passed((), own)
+        own_readers = {name: _READERS[name] for name in passed if name in _READERS}
+        readers = {**self._readers, **own_readers} if own_readers else self._readers
+        return _any({**self._shared, **self._files.looked_up(passed)}, self._limits, readers)
+
+
+def _known(content: Any, _: Any) -> Any:
+    return lambda name, value, limits: content
+
+
+def _any(passed: Mapping[str, Any], limits: Limits, readers: Mapping[str, Any]) -> Call:
     passed = {name: value for name, value in passed.items() if value is not None or name in _IN_ORDER[:2]}
     _check_needed(passed)
     passed = rendered(passed, limits)
-    email = _email(passed, limits, _READERS_OF_MESSAGE if from_message else _READERS)
+    email = _email(passed, limits, readers)
     check_recipients(email, limits)
     (entry if frame.is_plain(email) else frame).check_size(email, limits)
     return _call(email, passed)

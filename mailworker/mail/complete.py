@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from html import unescape
 from typing import Any, Final
 from urllib.parse import unquote
@@ -16,6 +17,8 @@ _SHOWN: Final = re.compile(r"""(?:=\s*["']?|url\(\s*["']?)\s*cid:([^"'()\s<>]+)"
 """Where HTML shows an image by its cid: in an attribute, or in a style."""
 _CID: Final = re.compile(r"cid:([^\"'()\s<>,;]+)", re.IGNORECASE)
 _LONGEST_SHOWN: Final = 50
+_KEPT: Final = 256 * 1024
+"""Octets of an HTML whose text is remembered."""
 
 
 def rendered(passed: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
@@ -48,9 +51,16 @@ def finished(email: Email, has_body: bool) -> Email:
         return replace(email, body=email.body or b"", html=None)
     if has_body:
         return email if email.body else replace(email, body=None)
+    read = _text_of if len(email.html) <= _KEPT else _text_of.__wrapped__
+    return replace(email, body=read(email.html) or None)
+
+
+@lru_cache(maxsize=2)
+def _text_of(html: bytes) -> bytes:
+    """The same HTML often goes to many people."""
     from .text_of_html import text_of  # noqa: PLC0415 - costs a start what few mails need
 
-    return replace(email, body=text_of(email.html.decode("utf-8")).encode("utf-8") or None)
+    return text_of(html.decode("utf-8")).encode("utf-8")
 
 
 def _once(email: Email) -> dict[str, Any]:

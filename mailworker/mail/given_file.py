@@ -22,6 +22,8 @@ _NOT_IN_A_NAME: Final = frozenset("/\\")
 
 def read(place: str, item: Any, most: int) -> File:
     """What Django's `attach` takes is taken as well. Raises `TypeError`, `Unsendable`."""
+    if isinstance(item, File):  # that was read for another mail of the same call
+        return item
     if isinstance(item, str | os.PathLike):
         return _of_path(place, item, most)
     if isinstance(item, Message):

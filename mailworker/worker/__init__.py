@@ -4,7 +4,8 @@
   shares nothing with the program that imports it) and `transport` (repairs to kombu's Redis). `command_line` sees
   whether it was chosen there.
 - A call: `spooling_task` is what programs call as `send_email`, `raw_sender` as `send_raw`; `calls` reads what it asks
-  for, and refuses what would put a mail at risk; `eager` says whether tasks run where they are called.
+  for, and refuses what would put a mail at risk; `many` takes many mails at once; `eager` says whether tasks run where
+  they are called.
 - A task: `tasks` are the three; `sent_by_name` and `carriers` take mail that another program put into a message,
   `privacy` keeps mail out of what Celery shows of it, `events` tells Flower, `flower` (and `flowerconfig`) starts that.
 - A worker's main process: `process` prepares it, `introduction` is what it says first; the `watcher` starts its threads

@@ -42,7 +42,7 @@ class Application(Guest):
             self.loader.import_default_modules()
             return self.tasks[SEND_EMAIL].apply_async(args, kwargs, **positional, **options)
         if name in CANVAS_TASKS and SEND_EMAIL in str((args, kwargs)):
-            raise TypeError(f"{name}: call send_email.delay(…) for each mail")
+            raise TypeError(f"{name}: call send_email.many([…]), or send_email.delay(…) for each mail")
         return super().send_task(name, args, kwargs, *more, **options)
 
 

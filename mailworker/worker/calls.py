@@ -7,6 +7,7 @@ sent. So nothing may hang on the message: no mail, and nothing that is to follow
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ _FOLLOWS: Final = (
     "nothing can follow a mail, whose doorbell may be lost or never rung; call send_email.delay(…) and then what is to "
     "follow"
 )
-_EACH: Final = "call send_email.delay(…) for each mail"
+_EACH: Final = "call send_email.many([{'to': …}, …]), or send_email.delay(…) for each mail"
 _PLACE: Final = "every worker of the spool delivers its mail; leave it out"
 _LIMIT: Final = "a limit would kill a worker in the middle of a mail; leave it out, or set it in celeryconfig.py"
 
@@ -67,6 +68,8 @@ def check(options: Mapping[str, Any]) -> None:
     """Raises `TypeError` for an option that would put a mail, or what follows it, at risk."""
     for name, value in options.items():
         if name in REFUSED and value is not None and value not in ([], ()):
+            if name == "reply_to" and "@" not in str(value):
+                continue  # Celery's own, which a group sets
             raise TypeError(f"send_email: {name}: {REFUSED[name]}")
 
 
@@ -89,9 +92,14 @@ def read(args: Any, kwargs: Any, limits: Limits, task_id: Any = None, times: Tim
         call, id=call.id or _prefixed(keys.mail_id, "task_id", task_id),
         wait=call.wait or _prefixed(_wait, times, now), expires=call.expires or _prefixed(_expires, times[2], now),
     )  # fmt: skip
-    if call.expires and call.expires <= (now.timestamp() + call.wait) * 1000:
-        raise Unsendable("bad_field", f"expires: is {'before the mail may go' if call.wait else 'over already'}")
+    check_times(call)
     return call
+
+
+def check_times(call: Call) -> None:
+    """Raises `Unsendable` for a mail that could never go."""
+    if call.expires and call.expires <= (time.time() + call.wait) * 1000:
+        raise Unsendable("bad_field", f"expires: is {'before the mail may go' if call.wait else 'over already'}")
 
 
 def read_message(mail_id: str, args: Any, kwargs: Any, headers: Times, limits: Limits) -> Call:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, Protocol, Unpack, overload
 
 from celery import Task, states
 from celery.result import EagerResult
@@ -16,9 +16,9 @@ from kombu.utils.uuid import uuid
 from .. import runtime
 from ..delivery.accept import accept
 from ..delivery.direct import send_now
-from ..mail.arguments import SIGNATURE, Call
+from ..mail.arguments import SIGNATURE, Call, Mail, Recipients
 from ..spool.redis_errors import words
-from . import calls, eager
+from . import calls, eager, many
 from .names import PRIVATE_REQUEST
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,34 @@ class MailResult(Protocol):
 
     def get(self, timeout: float | None = None) -> str | None:
         """Returns at once, and None: nobody waits here for a mail."""
+
+
+class MailResults(Sequence[MailResult]):
+    """The results of many mails, in their order."""
+
+    def __init__(self, task: Task, ids: Sequence[str]) -> None:
+        self._task = task
+        self.ids = tuple(ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> MailResult: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> MailResults: ...
+
+    def __getitem__(self, index: int | slice) -> MailResult | MailResults:
+        if isinstance(index, slice):
+            return MailResults(self._task, self.ids[index])
+        return _result(self._task, self.ids[index])
+
+
+def _result(task: Task, mail_id: str) -> MailResult:
+    result = task.AsyncResult(mail_id)
+    result.ignored = True  # what became of a mail is in the spool: nobody waits for it here
+    return result  # type: ignore[no-any-return]
 
 
 class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
@@ -77,9 +105,7 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         accepted = accept(runtime.intake(), call)
         if accepted.ring:
             self.ring(accepted.id)
-        result = self.AsyncResult(accepted.id)
-        result.ignored = True  # what became of a mail is in the spool: nobody waits for it here
-        return result  # type: ignore[no-any-return]
+        return _result(self, accepted.id)
 
     def ring(self, mail_id: str, **options: Any) -> None:
         """A doorbell for a mail that is in the spool. Never raises: a doorbell that is lost is rung again."""
@@ -102,6 +128,34 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         are checked, and nobody waits."""
         calls.check(options)
         return self._send_eagerly(_read(args, kwargs, task_id, (countdown, eta, expires)))
+
+    def many(
+        self,
+        mails: Iterable[Mail] | None = None,
+        *,
+        recipients: Iterable[Mail | tuple[Recipients, Mapping[str, Any]] | str] | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
+        **shared: Unpack[Mail],
+    ) -> MailResults:
+        """Spools `mails`, each a dict of arguments; or one mail to each of `recipients`: an address, a (to, context),
+        or a dict of what is its own. `shared` are arguments that all of them have, unless their own say otherwise.
+
+        Takes what comes bit by bit, in steps of some hundred mails: each step is accepted as a whole, or not at all,
+        and `progress(safe, of)` is told after it. With an `idempotency_key` in each mail the same call may be repeated.
+
+        Raises `TypeError` and `Unsendable` for what is wrong in `shared`; `ManyError` where a mail is wrong or Redis is
+        away: it says which mail it is and how many are safe.
+        """
+        name, items = ("mails", mails) if recipients is None else ("recipients", recipients)
+        if items is None or (mails is not None and recipients is not None):
+            raise TypeError("send_email.many: expected one of mails and recipients")
+        if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+            raise TypeError(f"send_email.many: {name}: expected a list, got {type(items).__name__}")
+        calls_ = many.calls_of(name, items, shared, runtime.settings().limits)
+        if eager.is_on(self.app) and runtime.settings().eager == "send":
+            return MailResults(self, [self._send_eagerly(call).id for call in calls_])
+        spool = runtime.intake(eager.is_on(self.app))
+        return MailResults(self, many.accept_all(spool, name, calls_, many.number_of(items), self.ring, progress))
 
     def _send_eagerly(self, call: Call) -> MailResult:
         call = replace(call, id=call.id or uuid())

@@ -46,6 +46,20 @@ send_email.delay(
     'send_email.delay(to=(x for x in ["a@example.com"]), subject="s", body="b", attachments=files)',
     "another mail under the same key": "from mailworker import IdempotencyError\n"
     f'try:\n    send_email.apply_async(({MAIL}), task_id="k", expires=3)\nexcept IdempotencyError: pass',
+    "many": """
+from mailworker import ManyError
+mails = send_email.many([{"to": "a@example.com", "subject": "s", "body": "b"}], sender="s@example.com")
+ids: tuple[str, ...] = mails.ids
+first: str = mails[0].id
+send_email.many(
+    recipients=[("a@example.com", {"name": "A"}), ("b@example.com", {})], subject="s", template="t",
+    attachments=["a.pdf"], progress=lambda safe, of: print(safe, of),
+)
+try:
+    send_email.many(recipients=(x for x in ["a@example.com"]), subject="s", body="b")
+except ManyError as error:
+    index: int = error.index
+""",
     "its errors": f"try:\n    send_email({MAIL})\nexcept MailFailed as error:\n    reason: str = error.reason",
 }
 WRONG = {
@@ -58,6 +72,8 @@ WRONG = {
     "octets alone": (f'send_email.delay({MAIL}, attachments=[b"x"])', "List item 0 has incompatible type"),
     "HTML by position": (f'send_email.delay({MAIL}, "<p>")', 'Too many positional arguments for "delay"'),
     "a header that is a number": (f'send_email.delay({MAIL}, headers={{"X": 7}})', "Dict entry 0"),
+    "a number for a text of one of many": ('send_email.many([{"to": "a", "subject": 7}])', "Incompatible types"),
+    "an argument of many that there is not": ('send_email.many([], too="x")', 'Unexpected keyword argument "too"'),
     "a number for an address": ('send_email.delay(7, "s", "b")', 'Argument 1 to "delay"'),
     "a list of numbers": ('send_email.delay([7], "s", "b")', "List item 0 has incompatible type"),
     "names that are lists": ('send_email.delay({"a@example.com": ["A"]}, "s", "b")', "incompatible type"),
