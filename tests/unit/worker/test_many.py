@@ -87,7 +87,7 @@ def test_a_file_that_several_mails_have_is_read_once(tmp_path: Path, outbox: lis
     [
         (
             [MAIL, {**MAIL, "to": ["a@example.com", "nobody"]}],
-            "mails[1]: to[1]: an address has no @ (the first 1 mails",
+            "mails[1]: to[1]: an address has no @ (no mail was accepted)",
         ),
         (
             [MAIL, MAIL, {**MAIL, "cc": 7}],
