@@ -145,6 +145,13 @@ class Batch:
             if self.is_probe:
                 self._relay_works()
 
+    def left(self, mail: Outgoing) -> Outgoing:
+        with self._lock:
+            if mail.id in self._split.remainders:  # it goes on, to others
+                return mail
+            self.under_way[mail.id] = mail.without_content(), self.under_way[mail.id][1]
+            return self.under_way[mail.id][0]
+
     def again(self, mail: Outgoing) -> None:
         with self._lock:
             self._forget(mail.id)

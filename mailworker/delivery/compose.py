@@ -1,9 +1,9 @@
 """Makes of a record what a relay is given: reads it, chooses its author, builds it, leaves out who has it. Pure, but
 for large payloads and files, which are fetched when their turn comes.
 
-Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a line in `Compose._steps`. Signing is
-the last line of `build`, since it covers the exact octets, and a mail that is sent without the spool (`direct`) is
-built there as well. The whole way of a mail stands at the top of this folder (`__init__.py`).
+Redirecting a mail elsewhere, or leaving out recipients who are suppressed, is a line in `Compose._steps`. Signing comes
+behind the building, since it covers the exact octets; a mail that is sent without the spool (`direct`) is built and
+signed in `build`. The whole way of a mail stands at the top of this folder (`__init__.py`).
 """
 
 from __future__ import annotations
@@ -55,15 +55,17 @@ class Compose:
             raise Unsendable("internal_error", f"{type(error).__name__} while it was built") from None
 
     def _steps(self, record: Record, behind: Iterable[Record | Outgoing]) -> Outgoing:
-        mail = self._read(record, behind)
-        author = self._author
-        if not record.framed or isinstance(mail, RawMail) or not mail.files:
-            envelope = build(mail, author, author.message_id(record.origin), record.at)
-        else:
-            mail, parts = self._with_files(record, mail)
-            envelope = build(mail, author, author.message_id(record.origin), record.at, parts)
+        envelope = self._build(record, behind)
+        envelope = self._author.signed(envelope, record.at)
         envelope = _still_to_send(envelope, record)
-        return Outgoing(record.id, envelope, envelope.sender != author.mailbox.address)
+        return Outgoing(record.id, envelope, envelope.sender != self._author.mailbox.address)
+
+    def _build(self, record: Record, behind: Iterable[Record | Outgoing]) -> Envelope:
+        """What it is built from is let go with this: a signature makes a copy, and large files are in memory once."""
+        mail, parts = self._read(record, behind), NO_PARTS
+        if record.framed and isinstance(mail, Email) and mail.files:
+            mail, parts = self._with_files(record, mail)
+        return _built(mail, self._author, self._author.message_id(record.origin), record.at, parts)
 
     def _read(self, record: Record, behind: Iterable[Record | Outgoing]) -> Email | RawMail:
         if record.size > self._limits.mail:
@@ -91,14 +93,16 @@ class Compose:
         return payload
 
 
-def build(
-    mail: Email | RawMail, author: Author, message_id: str, at: int, parts: Mapping[str, bytes] = NO_PARTS
-) -> Envelope:
-    """The mail's exact octets, the same at each attempt. `at` is when it was accepted, in ms; `parts` are its files in
-    base64, by digest, where they were finished for another mail already."""
+def build(mail: Email | RawMail, author: Author, message_id: str, at: int) -> Envelope:
+    """The exact octets of a mail with all its files, the same at each attempt. `at` is when it was accepted, in ms."""
+    return author.signed(_built(mail, author, message_id, at, NO_PARTS), at)
+
+
+def _built(mail: Email | RawMail, author: Author, message_id: str, at: int, parts: Mapping[str, bytes]) -> Envelope:
+    """`parts` are its files in base64, by digest, where they were finished for another mail already."""
     if isinstance(mail, RawMail):
-        return author.signed(raw.build(mail, author, message_id, at), at)
-    return author.signed(mime.build(mail, author.mailbox, message_id, at, parts), at)
+        return raw.build(mail, author, message_id, at)
+    return mime.build(mail, author.mailbox, message_id, at, parts)
 
 
 def _still_to_send(envelope: Envelope, record: Record) -> Envelope:

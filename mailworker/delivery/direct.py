@@ -63,6 +63,9 @@ class _OneMail:
     def done(self, mail: Outgoing, verdict: Verdict) -> None:
         self.verdict = verdict
 
+    def left(self, mail: Outgoing) -> Outgoing:
+        return mail
+
     def again(self, mail: Outgoing) -> None:
         self.todo = mail
 

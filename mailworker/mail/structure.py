@@ -10,10 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
+from typing import Final
 
 from . import encoding, file_parts
 from .body_part import BodyPart
 from .email import Email
+
+_LARGE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,23 @@ def write(head: bytes, email: Email, message_id: str, encoded: Mapping[str, byte
     Raises `Unsendable("unbuildable")` where a file is none that a mail may hold.
     """
     top = _mixed(email, encoded)
-    data = BytesIO()  # hands out its octets without a copy, where `join` would hold all parts beside the whole
+    files = sum([len(file.content or b"") for file in email.files])
+    data = _room_for(files * 26 // 19 + sum(map(len, encoded.values())))
     data.write(head)
     data.writelines(_written(top, _token(top, message_id)))
+    data.truncate()
     return data.getvalue()
+
+
+def _room_for(octets: int) -> BytesIO:
+    """It hands out what is written without a copy, where `join` would hold all parts beside the whole. For large files
+    the room is taken at once: one that grows by and by leaves as much behind as it takes."""
+    data = BytesIO()
+    if octets > _LARGE:
+        data.seek(octets)
+        data.write(b"\0")
+        data.seek(0)
+    return data
 
 
 def _mixed(email: Email, encoded: Mapping[str, bytes]) -> BodyPart | _Multipart:

@@ -34,10 +34,7 @@ from .transaction import (
 )
 from .unconfirmed import Unconfirmed
 from .verdict import Verdict
-from .writing import LARGE
-
-UNDER_WAY: Final = 8 * 1024 * 1024
-"""Octets of content not answered, beyond which no further mail is begun."""
+from .writing import LARGE, UNDER_WAY
 
 MANY: Final = 20
 """Recipients above which the content waits until each is answered. Exim (until 4.96 at least), where it limits them,

@@ -18,7 +18,7 @@ from .replies import Reply
 from .transaction import Answers, ask, begin, goes_without_dsn, read_final, time_to_read
 from .unconfirmed import Unconfirmed
 from .verdict import Verdict
-from .writing import LARGE
+from .writing import LARGE, UNDER_WAY
 
 _DOT = re.compile(rb"\r\n\.")
 
@@ -44,12 +44,15 @@ class _OneByOne:
         self.ahead = Ahead(connection, journal)
         self.unconfirmed = Unconfirmed(journal)
         self.groups = Groups(connection)
+        self.begun: _Begun | None = None
 
     def run(self) -> None:
         try:
-            begun = self._begin_next()
-            while begun is not None:
-                begun = self._go_on(*begun)
+            self.begun = self._begin_next()
+            while self.begun is not None:
+                following = self._go_on()
+                # Nothing holds the mail that was sent any more: where it is large, it is gone before another is built.
+                self.begun = self._answered(following) if following else self._begin_next()
             if not self.connection.broken:
                 self.connection.expect_silence("message")
         except OutOfStep:
@@ -59,11 +62,13 @@ class _OneByOne:
             self.ahead.give_back()
             self.unconfirmed.confirm()
 
-    def _go_on(self, mail: Outgoing, answers: Answers) -> _Begun | None:
-        """Sends its content, or tells its refusal; and begins the next one."""
+    def _go_on(self) -> Group | None:
+        """Sends the content of the mail that was begun, or tells its refusal. Returns what has left behind it."""
+        assert self.begun is not None
+        (mail, answers), self.begun = self.begun, None
         if not answers.ready:
             self._refused(mail, answers)
-            return self._begin_next()
+            return None
         self.unconfirmed.confirm()  # nothing but DATA is answered with 354
         try:
             self.connection.expect_silence("DATA", content=True)
@@ -129,11 +134,11 @@ class _OneByOne:
 
     # The content.
 
-    def _send(self, mail: Outgoing, answers: Answers) -> _Begun | None:
-        """The content and, where the relay can do that, the commands of the next mail with it."""
+    def _send(self, mail: Outgoing, answers: Answers) -> Group | None:
+        """The content and, where the relay can do that, the commands of the next mail with it: these are returned."""
         connection = self.connection
         connection.transaction_over()  # the dot ends it, whatever the reply (RFC 5321, 4.1.1.4)
-        following = self._following()
+        following = self._following() if len(mail.envelope.data) < UNDER_WAY else None
         final = self._write_content(mail, following)
         if following and blames_the_group(final):
             give_back(self.journal, [mail, following.mail])
@@ -143,11 +148,14 @@ class _OneByOne:
         if connection.good_bye and not connection.closes():
             self._give_back(following)
             raise OutOfStep("message", 421, final.text)
-        self.unconfirmed.add(mail, Verdict(answers.recipients, final, "message"))
+        verdict = Verdict(answers.recipients, final, "message")
+        if verdict.taken and len(mail.envelope.data) >= UNDER_WAY:
+            mail = self.journal.left(mail)
+        self.unconfirmed.add(mail, verdict)
         if connection.good_bye:
             self._give_back(following)
             raise SmtpError("message", final.code, final.text)
-        return self._answered(following) if following else self._begin_next()
+        return following
 
     def _following(self) -> Group | None:
         """The next mail, whose commands may leave with this one's content."""

@@ -24,6 +24,10 @@ class Outgoing:
         """The same for those of its recipients who do not have it yet."""
         return replace(self, envelope=self.envelope.only(recipients))
 
+    def without_content(self) -> Outgoing:
+        """What is left of a mail that is sent."""
+        return replace(self, envelope=replace(self.envelope, data=b""))
+
 
 class Journal(Protocol):
     """Where a session takes its mails from, and where it writes down what became of them."""
@@ -36,6 +40,10 @@ class Journal(Protocol):
 
     def done(self, mail: Outgoing, verdict: Verdict) -> None:
         """The relay's verdict, committed or not. A committed mail without one is in doubt."""
+
+    def left(self, mail: Outgoing) -> Outgoing:
+        """All of this large mail has left, and the relay said yes to everybody: `done` is all that is to come. Returns
+        it as it is known from now on, without its content where nobody needs that any more."""
 
     def again(self, mail: Outgoing) -> None:
         """This mail was certainly not sent, committed or not, and is not to blame: it comes again from `next`."""

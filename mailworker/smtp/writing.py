@@ -16,6 +16,10 @@ from .replies import ReplyReader
 LARGE: Final = 64 * 1024
 """Octets above which joining for the sake of one segment costs more than it saves."""
 
+UNDER_WAY: Final = 4 * 1024 * 1024
+"""Octets of content that is not answered, from which on no further mail is begun, nor even built: a window of large
+mails would fill the memory, and such take longer than a reply."""
+
 
 class Writer:
     """Of one socket. Counts what left this process."""

@@ -93,6 +93,11 @@ class Journal:
         self.committed.pop(mail.id, None)
         self.verdicts[mail.id] = verdict
 
+    def left(self, mail: Outgoing) -> Outgoing:
+        assert mail.id in self.committed
+        self.handed_out[mail.id] = mail.without_content()
+        return self.handed_out[mail.id]
+
     def again(self, mail: Outgoing) -> None:
         del self.handed_out[mail.id]
         self.committed.pop(mail.id, None)

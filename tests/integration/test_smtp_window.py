@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from mailworker.smtp import session
+from mailworker.smtp.journal import Outgoing
 
 from .smtp_client import (
     PIPELINED,
@@ -57,6 +58,33 @@ def test_the_content_that_is_under_way_is_bounded_too(monkeypatch: pytest.Monkey
         assert len(server.mails) == 10
         assert max(under_way) == 3
         assert set(map(len, journal.commits)) == {1}
+
+
+@WAYS
+def test_of_mails_that_are_larger_than_what_may_be_under_way_one_is_in_memory(
+    extensions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mail is built when the journal is asked for it. The one before may wait for its verdict still."""
+    monkeypatch.setattr("mailworker.smtp.bdat.UNDER_WAY", 90_000)
+    monkeypatch.setattr("mailworker.smtp.data.UNDER_WAY", 90_000)
+    begin = "Message-ID: <m{}@test>\r\n\r\n"
+    large = [mail(f"m{number}", data=begin.format(number).encode() + b"x" * 99_998 + b"\r\n") for number in range(4)]
+    in_memory: list[int] = []
+
+    class Watched(Journal):
+        def next(self, count: int) -> list[Outgoing]:
+            in_memory.append(sum(len(item.envelope.data) > 0 for item in self.handed_out.values()))
+            return super().next(count)
+
+    with (
+        SmtpServer(extensions=extensions) as server,
+        closing(open_connection(relay_of(server, window=16))) as connection,
+    ):
+        journal = Watched(large, window=1)
+        session.send(connection, journal)
+        assert ids(server) == ["m0", "m1", "m2", "m3"]
+    assert set(journal.codes.values()) == {250}
+    assert set(in_memory) == {0}
 
 
 @pytest.mark.parametrize(("seconds", "sizes"), [(60, [1, 3, 3, 3]), (0, [1] * 10)], ids=["fast", "slow"])

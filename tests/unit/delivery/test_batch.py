@@ -87,3 +87,20 @@ def test_what_expires_while_it_waits_in_a_batch_is_not_begun() -> None:
     outcome = batch.attempts["over"].outcome
     assert isinstance(outcome, Failed)
     assert (outcome.reason, outcome.recipients) == ("expired", None)
+
+
+def test_a_large_mail_that_left_is_let_go_but_where_it_goes_on_to_others() -> None:
+    entry = b'{"to":["a@x.org","b@x.org"],"subject":"s","body":"t"}'
+    records = [Record(name, entry, len(entry), 1, 0, None, 1, name) for name in ("whole", "split")]
+    batch = batch_of(Away(0), Taken(records, "default", False, None, 1))
+    (whole,) = batch.next(1)
+    batch._warm.lessons.takes_recipients(1)
+    (split,) = batch.next(1)
+    batch.commit([whole, split])
+    assert batch.left(whole).envelope.data == b""
+    assert batch.under_way["whole"][0].envelope.data == b""
+    assert batch.left(split) is split
+    yes = Reply(250, "ok")
+    batch.done(split, Verdict((yes,), yes, "message"))
+    (rest,) = batch.next(1)
+    assert (rest.envelope.recipients, rest.envelope.data) == (("b@x.org",), split.envelope.data)

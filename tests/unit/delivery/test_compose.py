@@ -180,7 +180,8 @@ def test_a_mail_is_too_large_with_its_files() -> None:
 
 
 def test_a_finished_message_goes_as_it_is() -> None:
-    message = "From: <x@y.org>\r\nSubject: s\r\n\r\nfinished ü\r\n".encode()
+    head = "From: <x@y.org>\r\nMessage-ID: <1@y.org>\r\nDate: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+    message = f"{head}\r\nfinished ü\r\n".encode()
     mail = composing()(framed("m1", RawMail(("a@x.org",), "", message, Dsn(ret="HDRS"))))
     assert mail.envelope == Envelope("", ("a@x.org",), message, dsn=Dsn(ret="HDRS"))
 
