@@ -11,7 +11,7 @@ from typing import Any
 from mailworker.outcome import Sent
 from mailworker.spool import Spool, script_text
 
-IN_THE_SCRIPT = "  if blobs then free_blobs(blobs) end\n"
+IN_THE_SCRIPT = "  if blobs then need_blobs(blobs, -1) end\n"
 
 
 def take_out_of_the_scripts() -> None:

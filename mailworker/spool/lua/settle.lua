@@ -48,7 +48,7 @@ local function split(id, refused)
   if expires then redis.call('HSET', MAIL .. part, 'expires', expires) end
   if blobs then
     redis.call('HSET', MAIL .. part, 'blobs', blobs)
-    hold_blobs(blobs)
+    need_blobs(blobs, 1)
   end
   bury(part, nil, refused.reason, refused.detail, refused.code, 'failed')
 end

@@ -66,7 +66,7 @@ local function write_mail(id, name, payload, wait_ms, chosen, mark, expires, blo
   if expires > 0 then redis.call('HSET', MAIL .. name, 'expires', expires) end
   if blobs ~= '' then
     redis.call('HSET', MAIL .. name, 'blobs', blobs)
-    hold_blobs(blobs)
+    need_blobs(blobs, 1)
   end
   if rings then redis.call('ZADD', RUNG, now + PRODUCER_MS, name) end
 end

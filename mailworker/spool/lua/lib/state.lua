@@ -12,8 +12,8 @@ local function write_all(command, key, items)
   for i = 1, #items, CHUNK do redis.call(command, key, unpack(items, i, math.min(i + CHUNK - 1, #items))) end
 end
 
--- What a script changes in COUNTS and DUE is collected, and written at once by `write_changes`: before it ends, and
--- before it reads them.
+-- What a script changes in COUNTS, DUE and BLOBS is collected, and written at once by `write_changes`: before it ends,
+-- and before it reads them.
 local counted, due, not_due = {}, {}, {}
 
 local function count(name, by) counted[name] = (counted[name] or 0) + by end
@@ -29,6 +29,7 @@ local function write_changes()
     if by ~= 0 then redis.call('HINCRBY', COUNTS, name, by) end
     counted[name] = nil
   end
+  if next(needed) then write_needed() end
   if #due > 0 then
     write_all('ZADD', DUE, due)
     due = {}
@@ -68,7 +69,7 @@ end
 local function leave(id, from, how, large, blobs)
   changed(from, 'total:' .. how)
   if large then redis.call('DEL', MAIL .. id, PAYLOAD .. id) else redis.call('DEL', MAIL .. id) end
-  if blobs then free_blobs(blobs) end
+  if blobs then need_blobs(blobs, -1) end
   if is_dead(from) then redis.call('ZREM', DEAD, id) end
   not_due[#not_due + 1] = id
 end
