@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from .chart import svg
 from .heavy import large, line, million
+from .rich import attachment, dkim, html, many
 from .rows import Options, distance, loopback, pools, postfix, wide
 from .single import call, idle, latency, start
 from .stage import ROOT, Failed, ended_politely
@@ -28,6 +29,10 @@ ROWS: Final[dict[str, Callable[[Options], Table]]] = {
     "delay": call,
     "idle": idle,
     "start": start,
+    "html": html,
+    "dkim": dkim,
+    "attachment": attachment,
+    "many": many,
     "large": large,
     "line": line,
     "pools": pools,

@@ -88,11 +88,13 @@ class Dialogue:
         return begin + taken
 
     def _content(self, octets: bytes, begin: int, replies: list[bytes]) -> int:
-        """What follows DATA, once all of it is here; returns where it ends."""
+        """A piece of what follows DATA; returns where it ends. What may be the begin of its end is looked at again."""
         stop = octets.find(b"\r\n.\r\n", begin)
+        end = stop + 2 if stop >= 0 else max(begin, len(octets) - 4)
+        self.chunks.append(octets[begin:end])
         if stop < 0:
-            return begin
-        self._accepted(octets[begin : stop + 2], True, replies)
+            return end
+        self._accepted(b"".join(self.chunks), True, replies)
         return stop + 5
 
     def _accepted(self, content: bytes, stuffed: bool, replies: list[bytes]) -> None:

@@ -76,7 +76,7 @@ def wide(options: Options) -> Table:
             load = _load(who, replace(options, processes=sizes[who.name]), options.round_trip)
             results[who.name].append(tell(backlog(who, load)))
     lines = [replace(_line(who.name, results[who.name]), note=f"`-c {sizes[who.name]}`") for who in present]
-    notes = [note for who in present for note in _costs(who.name, results[who.name])]
+    notes = [note for who in present for note in costs(who.name, results[who.name])]
     raw = {key: [asdict(result) for result in values] for key, values in results.items()}
     title = f"Many connections through a round trip of {options.round_trip * 1000:g} ms"
     return Table("wide", title, "mails/s", lines, (lines[0].name,), notes, raw)
@@ -96,7 +96,7 @@ def pools(options: Options) -> Table:
         lines.append(_line(f"{size} processes", results[size]))
         raw[str(size)] = [asdict(result) for result in results[size]]
     title = f"Pool processes, through a round trip of {options.round_trip * 1000:g} ms"
-    return Table("pools", title, "mails/s", lines, (lines[0].name,), _costs("5 processes", results[5]), raw)
+    return Table("pools", title, "mails/s", lines, (lines[0].name,), costs("5 processes", results[5]), raw)
 
 
 def _compare(
@@ -113,7 +113,7 @@ def _compare(
             results[who.name].append(tell(backlog(who, load)))
     lines = [_line(who.name, results[who.name]) for who in present]
     for who in present:
-        notes += _costs(who.name, results[who.name])
+        notes += costs(who.name, results[who.name])
     raw = {key: [asdict(result) for result in values] for key, values in results.items()}
     return Table(name, title, "mails/s", lines, ("loop", "celery", "prototype"), notes, raw)
 
@@ -131,7 +131,7 @@ def _line(name: str, results: Sequence[Result]) -> Line:
     return Line(name, [result.rate or None for result in results], f"{results[0].mails:,} mails")
 
 
-def _costs(name: str, results: Sequence[Result]) -> list[str]:
+def costs(name: str, results: Sequence[Result]) -> list[str]:
     """What a mail cost, of the runs that count."""
     good = [result for result in results if not result.failure]
     if not good:

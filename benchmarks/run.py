@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
 from .contestants import QUEUE, Contestant, environment
 from .dialogue import Manner
-from .payloads import BODY, token
+from .payloads import BODY, entry, rich_entry, token
 from .postfix import Postfix, PostfixSink
 from .stage import PATIENCE, Failed, Report, Server, Sink, Stage, cpu_seconds, own_cpu_seconds, peak_memory, session
 
@@ -33,6 +36,8 @@ class Load:
     append_only: bool = False
     postfix: bool = False
     """To a real Postfix, which knows no manners of ours."""
+    kind: str = ""
+    """A mail of new code, as in `payloads.rich`; empty for an entry that a PHP producer pushes."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,10 @@ class Result:
 class Running:
     """A contestant that has delivered its warm-up."""
 
-    def __init__(self, contestant: Contestant, server: Server, sink: AnySink, processes: list[subprocess.Popen[bytes]],
-                 ready: float) -> None:  # fmt: skip
+    def __init__(self, contestant: Contestant, stage: Stage, server: Server, sink: AnySink,
+                 processes: list[subprocess.Popen[bytes]], ready: float) -> None:  # fmt: skip
         self.contestant = contestant
+        self.stage = stage
         self.server = server
         self.sink = sink
         self.processes = processes
@@ -110,7 +116,7 @@ def running(contestant: Contestant, load: Load) -> Iterator[Running]:
             server.client.lpush(QUEUE, *[contestant.entry(name, BODY) for name in names])
             sink.wait(WARM_UP)
             sink.report()
-            yield Running(contestant, server, sink, processes, ready)
+            yield Running(contestant, stage, server, sink, processes, ready)
             for process in processes:
                 stage.end(process)
         except Failed as failed:
@@ -149,7 +155,7 @@ def _backlog(contestant: Contestant, load: Load) -> Result:
     names = [token(run, number) for number in range(load.mails)]
     with running(contestant, load) as on:
         before = _Meter(on)
-        begun = push(on, names, load.size)
+        begun = _backlog_of(on, run, names, load)
         on.sink.wait(load.mails, patience=PATIENCE + 20 * load.mails / contestant.rate)
         spent = _Meter(on).since(before, load.mails)
         on.check()
@@ -178,12 +184,46 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
         raise Failed(f"{process.args!r} did not end") from None
 
 
+def _backlog_of(on: Running, run: str, names: Sequence[str], load: Load) -> float:
+    if not load.kind:
+        return push(on, names, load.size)
+    if on.contestant.calls:
+        return _spooled(on, run, len(names), load.kind)
+    return _appear(on, names, partial(rich_entry, load.kind), 1 if load.kind in ("file", "long") else 100)
+
+
+def _spooled(on: Running, run: str, mails: int, kind: str) -> float:
+    """Accepted beforehand, to be sent in an hour; then due all at once. The last one is pushed at that moment, which
+    rings the bridge."""
+    calls(on.stage, environment(on.contestant, on.server, on.sink), kind, run, mails - 1, 3600)
+    at = time.monotonic()
+    with on.server.client.pipeline() as together:
+        together.zunionstore("mailworker:due", {"mailworker:due": 0})
+        together.lpush(QUEUE, entry(token(run, mails - 1)))
+        together.execute()
+    return at
+
+
+def calls(stage: Stage, variables: Mapping[str, str], kind: str, run: str, mails: int, wait: float = 0) -> float:
+    """The seconds that a program took to call `send_email` for so many mails."""
+    process = stage.start(
+        [sys.executable, "-m", "benchmarks.workers.caller", kind, run, str(mails), str(wait)], variables
+    )
+    log = stage.last_log()
+    if process.wait(PATIENCE):
+        raise Failed(stage.last_words())
+    return float(json.loads(log.read_text().splitlines()[-1])["seconds"])
+
+
 def push(on: Running, names: Sequence[str], size: int = BODY) -> float:
     """All at once: written elsewhere, then renamed. Returns the time just before they appeared."""
+    return _appear(on, names, lambda name: on.contestant.entry(name, size), max(1, _AT_ONCE // max(size, BODY)))
+
+
+def _appear(on: Running, names: Sequence[str], entry_of: Callable[[str], bytes], at_once: int) -> float:
     client, aside = on.server.client, "bench:aside"
-    at_once = max(1, _AT_ONCE // max(size, BODY))
     for begin in range(0, len(names), at_once):
-        client.lpush(aside, *[on.contestant.entry(name, size) for name in names[begin : begin + at_once]])
+        client.lpush(aside, *map(entry_of, names[begin : begin + at_once]))
     at = time.monotonic()
     client.rename(aside, QUEUE)
     return at

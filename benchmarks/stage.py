@@ -137,6 +137,10 @@ class Stage:
     def log(self, number: int) -> Path:
         return self.folder / f"{number}.log"
 
+    def last_log(self) -> Path:
+        """Of the process that was started last."""
+        return self.log(len(self._processes) - 1)
+
     def last_words(self) -> str:
         """The ends of all logs, for the report of a failure."""
         texts = (path.read_text("utf-8", "replace")[-1500:].strip() for path in sorted(self.folder.glob("*.log")))

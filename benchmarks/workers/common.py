@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import smtplib
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -33,11 +34,12 @@ def smtp_port() -> int:
     return int(os.environ["BENCH_SMTP_PORT"])
 
 
-def read(entry: bytes) -> dict[str, str]:
+def read(entry: bytes) -> dict[str, Any]:
     """What a hand-written consumer makes of an entry: no limits, no checks."""
     value, _ = _value(entry, 0)
     ((address, name),) = value["to"].items()
-    return {"address": address, "name": name, "subject": value["subject"], "body": value["body"]}
+    mail = {"address": address, "name": name, "subject": value["subject"], "body": value["body"]}
+    return mail | {key: value[key] for key in ("html", "attachments") if key in value}
 
 
 def _value(entry: bytes, at: int) -> tuple[Any, int]:
@@ -64,7 +66,9 @@ def _value(entry: bytes, at: int) -> tuple[Any, int]:
     return items, at + 1
 
 
-def send(address: str, name: str, subject: str, body: str) -> None:
+def send(
+    address: str, name: str, subject: str, body: str, html: str = "", attachments: Mapping[str, str] | None = None
+) -> None:
     """Over this process's warm connection."""
     message = EmailMessage(policy=SMTP)
     message["From"] = SENDER
@@ -73,6 +77,10 @@ def send(address: str, name: str, subject: str, body: str) -> None:
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain="example.com")
     message.set_content(body)
+    if html:
+        message.add_alternative(html, subtype="html")
+    for filename, content in (attachments or {}).items():
+        message.add_attachment(b64decode(content), "application", "pdf", filename=filename)
     try:
         _connection().send_message(message)
     except (smtplib.SMTPServerDisconnected, smtplib.SMTPSenderRefused):
@@ -88,7 +96,7 @@ def _connection() -> smtplib.SMTP:
     return connection
 
 
-def pop_for_ever(take: Callable[[dict[str, str]], object]) -> NoReturn:
+def pop_for_ever(take: Callable[[dict[str, Any]], object]) -> NoReturn:
     """The popping loop in front of a task queue."""
     client = connect()
     while True:

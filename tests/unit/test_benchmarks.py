@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,14 +12,15 @@ from benchmarks.chart import svg
 from benchmarks.contestants import all_contestants
 from benchmarks.dialogue import Dialogue, Manner
 from benchmarks.ledger import Ledger, examine
-from benchmarks.payloads import BODY, entry, token
+from benchmarks.payloads import BODY, FILE, entry, file, html, rich, rich_entry, token
 from benchmarks.plan import Costs, simulate
 from benchmarks.profile import shares
 from benchmarks.run import complaint
 from benchmarks.stage import Report
 from benchmarks.table import Line, Table, markdown, ratio
 from benchmarks.workers.common import read as peer_read
-from mailworker.mail.email import Limits
+from mailworker.mail.arguments import from_arguments
+from mailworker.mail.email import Email, Limits
 from mailworker.mail.entry import from_entry
 
 MAIL = (
@@ -229,3 +231,25 @@ def test_a_sample_counts_for_the_first_group_on_its_stack_and_else_for_the_rest(
     stacks = {"module.main;module.work": 6, "module.main;module.idle": 3, "other": 1}
     assert shares(stacks, groups) == {"inner": 0.6, "outer": 0.3, "the rest": 0.1}
     assert shares({}, groups) == {"inner": 0, "outer": 0}
+
+
+# The mails people send.
+
+
+@pytest.mark.parametrize("kind", ["text", "html", "file", "shared", "long"])
+def test_the_peers_send_the_same_rich_mails_as_mailworker(kind: str) -> None:
+    name = token("abc", 7)
+    mail = from_arguments((), rich(kind, name), Limits()).mail
+    theirs = peer_read(rich_entry(kind, name))
+    assert isinstance(mail, Email)
+    assert theirs["body"].encode() == mail.body
+    assert theirs.get("html", "").encode() == (mail.html or b"")
+    files = {file.name: b64encode(file.content or b"").decode() for file in mail.attachments}
+    assert theirs.get("attachments", {}) == files
+
+
+def test_rich_mails_are_as_large_as_they_are_called() -> None:
+    assert 45_000 < len(html("x").encode()) < 55_000
+    assert len(file("bench-a-1")) == len(file("bench-a-2")) == FILE
+    assert file("bench-a-1") != file("bench-a-2")
+    assert rich("shared", "a")["attachments"] == rich("shared", "b")["attachments"]
