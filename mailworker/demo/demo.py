@@ -1,4 +1,4 @@
-"""The demo from start to end: servers, worker, Flower, two mails, and the line that says they arrived."""
+"""The demo from start to end: servers, worker, Flower, three mails, and the line that says they arrived."""
 
 from __future__ import annotations
 
@@ -17,28 +17,17 @@ from typing import Final
 
 import redis
 
-from . import redis_server
+from . import producer, redis_server
 from .children import Child, Children
 from .errors import DemoError, Stopped
 from .redis_server import RedisServer
 
 QUEUE: Final = "queue:email"
 LEGACY_SUBJECT: Final = "Pushed by PHP onto the legacy list"
-DELAY_SUBJECT: Final = "Sent with send_email.delay()"
 SECONDS: Final = 60.0
 
 # What a child inherits. Neither MAILWORKER_* nor CELERY_* nor FLOWER_*: a demo must never touch a real Redis or relay.
 INHERITED: Final = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TZ")
-
-DELAY: Final = f"""\
-from mailworker import send_email
-
-send_email.delay(
-    to="Grace Hopper <grace@example.com>",
-    subject="{DELAY_SUBJECT}",
-    body="Hello Grace,\\n\\nnew code calls send_email.delay(to=…, subject=…, body=…).\\n",
-)
-"""
 
 
 def run(once: bool = False) -> int:
@@ -76,16 +65,16 @@ def _run(stack: ExitStack, stop: threading.Event, once: bool) -> int:
     celery = [sys.executable, "-m", "celery", "-A", "mailworker"]
     children.start("The worker", [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2"], settings)
     flower = children.start("Flower", [*celery, "flower", "--port=0"], settings)
-    children.start("The producer", [sys.executable, "-c", DELAY], settings, passing=True)
+    children.start("The producer", [sys.executable, "-m", producer.__name__], settings, passing=True)
     push(server)
 
     flower_url = children.wait(lambda: _address(flower), "Flower did not start", SECONDS)
     _say_where(web.url, flower_url, login, server)
-    wanted = {LEGACY_SUBJECT, DELAY_SUBJECT}
+    wanted = {LEGACY_SUBJECT, producer.TEXT_SUBJECT, producer.RICH_SUBJECT}
     children.wait(
         lambda: wanted <= {mail.subject for mail in inbox.mails()} or None, "the mails did not arrive", SECONDS
     )
-    print("2 of 2 delivered", flush=True)
+    print(f"{len(wanted)} of {len(wanted)} delivered", flush=True)
     if once:
         return 0
     print("\nEverything runs until Ctrl-C.", flush=True)

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
 from email.policy import Policy
+from functools import cached_property
 from typing import Any, Final, Self
 
 from aiosmtpd.smtp import SMTP, Envelope
 
+from .content import Content, read
+
 KEPT: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mail:
     """A mail as it came in, with its envelope."""
 
@@ -40,18 +43,10 @@ class Mail:
         except Exception:  # noqa: BLE001 - mail is hostile, and the parser raises a good dozen of types
             return str(self._parsed(email.policy.compat32)[name])
 
-    @property
-    def body(self) -> str:
-        """The text that a mail reader would show; octets that are no text in the mail's charset are replaced."""
-        parts = [part for part in self._parsed(email.policy.compat32).walk() if part.get_content_maintype() == "text"]
-        if not parts:
-            return ""
-        octets = parts[0].get_payload(decode=True)
-        text = octets if isinstance(octets, bytes) else b""
-        try:
-            return text.decode(parts[0].get_content_charset("utf-8"), "replace")
-        except (LookupError, ValueError):
-            return text.decode("utf-8", "replace")
+    @cached_property
+    def content(self) -> Content:
+        """What is in it."""
+        return read(self.raw)
 
     def _parsed(self, policy: Policy[Any]) -> Message:
         return email.message_from_bytes(self.raw, policy=policy)

@@ -1,6 +1,7 @@
-"""The inbox as web pages: a list of mails and each mail as text. Pure: mails → HTML.
+"""The inbox as web pages: a list of mails, and each mail as text, as HTML and with its files. Pure: mails → HTML.
 
-Mail is written by strangers: every value is escaped, and nothing in a mail is ever shown as HTML.
+Mail is written by strangers: every value is escaped, and the HTML of a mail has a page of its own (`shown_html`), which
+is shown in a frame that runs nothing and reaches nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 pre { margin: 0; padding: 1.25rem; white-space: pre-wrap; overflow-wrap: anywhere;
   font: 15px/1.6 ui-monospace, SFMono-Regular, Menlo, monospace; }
+iframe { display: block; width: 100%; height: 28rem; border: 0; background: #fff; resize: vertical; }
+.files { border-top: 1px solid var(--line); padding: .9rem 1.25rem; display: grid; gap: .35rem; }
 details { margin-top: 1rem; color: var(--soft); }
 details pre { font-size: 13px; padding: 1rem 0; }
 .empty { padding: 2.5rem 1.25rem; text-align: center; color: var(--soft); }
@@ -55,7 +58,7 @@ def mail_list(mails: Sequence[Mail]) -> str:
 
 
 def one_mail(mail: Mail) -> str:
-    """A mail with its headers and its text."""
+    """A mail with its headers, its content and its files."""
     fields = {
         "From": mail.header("From") or mail.sender,
         "To": mail.header("To"),
@@ -69,9 +72,27 @@ def one_mail(mail: Mail) -> str:
     return _page(
         mail.subject,
         f'<p class="hint"><a href="/">← Inbox</a></p><h1>{subject}</h1><p></p>'
-        f'<div class="card"><dl>{rows}</dl><pre>{escape(mail.body)}</pre></div>'
+        f'<div class="card"><dl>{rows}</dl>{_content(mail)}</div>'
         f"<details><summary>As it came over SMTP</summary><pre>{raw}</pre></details>",
     )
+
+
+def _content(mail: Mail) -> str:
+    """Its HTML and its text, where it has both, and its files."""
+    content = mail.content
+    text = f"<pre>{escape(content.text)}</pre>"
+    if content.html:
+        # The sandbox allows nothing, and the page's own policy keeps the frame from going elsewhere.
+        text = (
+            f'<iframe sandbox="" referrerpolicy="no-referrer" title="The HTML of the mail" '
+            f'src="/mails/{mail.number}/html"></iframe>'
+        ) + (f'<div class="files"><details><summary>Its text</summary>{text}</details></div>' if content.text else "")
+    files = "".join(
+        f'<span><a href="/mails/{mail.number}/files/{content.parts.index(part) + 1}" download>{escape(part.name)}</a> '
+        f'<span class="hint">{escape(part.type)}, {len(part.content):,} octets</span></span>'
+        for part in content.attachments
+    )
+    return text + (f'<div class="files">{files}</div>' if files else "")
 
 
 def no_such_mail() -> str:

@@ -1,4 +1,4 @@
-"""`mailworker demo`: two mails arrive, and whatever ends it, no process and no file is left."""
+"""`mailworker demo`: three mails arrive, and whatever ends it, no process and no file is left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mailworker.demo import demo, redis_server
+from mailworker.demo import demo, producer, redis_server
 from mailworker.demo.errors import DemoError
 
 from ..conftest import BIN, need, until
@@ -101,15 +101,15 @@ def running(tmp_path: Path) -> Iterator[Demo]:
     demo.stop()
 
 
-def test_once_it_ends_by_itself_after_both_mails_arrived(tmp_path: Path) -> None:
+def test_once_it_ends_by_itself_after_its_mails_arrived(tmp_path: Path) -> None:
     demo = Demo(tmp_path, "--once")
 
     assert demo.ends({}) == 0, demo.said()
-    assert demo.said().splitlines()[-1] == "2 of 2 delivered"
+    assert demo.said().splitlines()[-1] == "3 of 3 delivered"
 
 
 def test_it_says_where_to_look_and_what_is_there(running: Demo) -> None:
-    said = running.started("2 of 2 delivered\n")
+    said = running.started("3 of 3 delivered\n")
     inbox = re.search(r"inbox +(http://127\.0\.0\.1:\d+/)", said)
     flower = re.search(r"flower +(http://127\.0\.0\.1:\d+)/  \(user (\S+), password (\S+)\)", said)
     assert inbox
@@ -118,10 +118,13 @@ def test_it_says_where_to_look_and_what_is_there(running: Demo) -> None:
     status, page = get(inbox[1])
     assert status == 200
     assert demo.LEGACY_SUBJECT in page
-    assert demo.DELAY_SUBJECT in page
+    assert producer.TEXT_SUBJECT in page
+    assert producer.RICH_SUBJECT in page
     mails = [get(inbox[1].rstrip("/") + link)[1] for link in re.findall(r'href="(/mails/\d+)"', page)]
-    assert len(mails) == 2
+    assert len(mails) == 3
     assert "Ελλάδα" in "".join(mails)
+    assert "Rechnung 4711 für Grace.csv</a>" in "".join(mails)
+    assert "See your order &lt;https://example.com/orders/4711?key=r7&gt;" in "".join(mails)
     assert get(flower[1] + "/api/tasks")[0] == 401
     assert get(flower[1] + "/api/tasks", f"{flower[2]}:{flower[3]}")[0] == 200
 

@@ -1,4 +1,4 @@
-"""What the demo's inbox shows of a mail, and that no mail can do more than be text there."""
+"""What the demo's inbox shows of a mail, and that no mail can do more there than be seen."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mailworker.demo import demo, page
+from mailworker.demo.content import safe_name
 from mailworker.demo.inbox import Mail
 from mailworker.demo.web import Pages
 
@@ -30,7 +31,7 @@ def test_subject_and_body_are_decoded() -> None:
     )
 
     assert mail(raw).subject == "café"
-    assert mail(raw).body == "Ελλάδα"
+    assert mail(raw).content.text == "Ελλάδα"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_subject_and_body_are_decoded() -> None:
     ],
 )  # fmt: skip
 def test_a_body_that_is_not_what_it_says_is_shown_all_the_same(raw: bytes, body: str) -> None:
-    assert mail(raw).body == body
+    assert mail(raw).content.text == body
     assert page.one_mail(mail(raw))
 
 
@@ -59,7 +60,7 @@ def test_a_header_that_is_none_is_shown_all_the_same(header: bytes) -> None:
     assert page.mail_list([mail(header + b"\r\n\r\nbody")])
 
 
-def test_nothing_in_a_mail_is_ever_html() -> None:
+def test_nothing_in_a_mail_is_html_on_the_pages_of_the_inbox() -> None:
     evil = "<script>alert(1)</script>\"'&"
     hostile = mail(
         "".join(f"{name}: {evil}\r\n" for name in ("Subject", "From", "To", "Message-ID", "X-Other")).encode()
@@ -71,19 +72,91 @@ def test_nothing_in_a_mail_is_ever_html() -> None:
         assert "<script" not in text
         assert "<img" not in text
         assert "&lt;script&gt;" in text
+    assert 'sandbox=""' in page.one_mail(hostile)
 
 
 def test_the_list_shows_the_newest_first_and_each_mail_has_a_page() -> None:
     pages = Pages(Box(mail(b"Subject: older\r\n\r\n", 1), mail(b"Subject: newer\r\n\r\n", 2)))  # type: ignore[arg-type]
 
-    status, text = pages.get("/")
+    answer = pages.get("/")
+    text = answer.content.decode()
 
-    assert status == 200
+    assert answer.status == 200
     assert "2 mails" in text
     assert text.index("newer") < text.index("older")
-    assert "older" in pages.get("/mails/1")[1]
-    assert pages.get("/mails/3")[0] == 404
-    assert pages.get("/mails/1/../../etc/passwd")[0] == 404
+    assert "older" in pages.get("/mails/1").content.decode()
+    assert pages.get("/mails/3").status == 404
+    assert pages.get("/mails/1/../../etc/passwd").status == 404
+
+
+RICH = (
+    b"Subject: rich\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n"
+    b"--m\r\nContent-Type: multipart/related; boundary=r\r\n\r\n"
+    b"--r\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n"
+    b"--a\r\nContent-Type: text/plain\r\n\r\nthe text\r\n"
+    b"--a\r\nContent-Type: text/html\r\n\r\n<p>the html<img src='cid:logo'><a href='cid:logo2'>x</a>"
+    b"<meta http-equiv=refresh content='0;url=https://evil.example'><link rel=preconnect href='https://evil.example'><script>1</script>\r\n--a--\r\n"
+    b"--r\r\nContent-Type: image/png; name=logo.png\r\nContent-ID: <logo>\r\nContent-Transfer-Encoding: base64\r\n"
+    b"Content-Disposition: inline\r\n\r\niVBORw==\r\n--r--\r\n"
+    b"--m\r\nContent-Type: text/html\r\nContent-Disposition: attachment; filename*=utf-8''..%2Fr%C3%BCck%22.html\r\n"
+    b"\r\n<script>alert(1)</script>\r\n"
+    b"--m\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nhello\r\n--m--\r\n"
+)
+
+
+def test_a_mail_is_shown_with_its_html_its_text_and_its_files() -> None:
+    pages = Pages(Box(mail(RICH)))  # type: ignore[arg-type]
+    text = pages.get("/mails/1").content.decode()
+
+    assert '<iframe sandbox="" referrerpolicy="no-referrer"' in text
+    assert "the text" in text
+    assert "the html" not in text.partition("<details><summary>As it came")[0]
+    assert ">rück_.html</a>" in text
+    assert "logo.png</a>" not in text
+    assert mail(RICH).content.parts[2].content == b"Subject: inner\n\nhello"
+
+
+def test_the_html_has_its_images_in_it_and_nothing_that_reaches_out() -> None:
+    answer = Pages(Box(mail(RICH))).get("/mails/1/html")  # type: ignore[arg-type]
+    text = answer.content.decode()
+
+    assert '<img src="data:image/png;base64,iVBORw==">' in text
+    for gone in ("<script", "<meta", "<link"):
+        assert gone not in text
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none';")
+    assert Pages(Box(mail(b"\r\ntext"))).get("/mails/1/html").status == 404  # type: ignore[arg-type]
+
+
+def test_a_file_is_saved_and_never_shown() -> None:
+    pages = Pages(Box(mail(RICH)))  # type: ignore[arg-type]
+
+    answer = pages.get("/mails/1/files/2")
+
+    assert answer.content == b"<script>alert(1)</script>"
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Content-Disposition"] == (
+        "attachment; filename=\"r_ck_.html\"; filename*=UTF-8''r%C3%BCck_.html"
+    )
+    assert [pages.get(f"/mails/1/files/{number}").status for number in (0, 1, 3, 4, 10**4)] == [404, 200, 200, 404, 404]
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Windows\\evil.exe", "evil.exe"),
+        ('a"b\r\nX: y.txt', "a_b_X_ y.txt"),
+        ("exe.\u202etxt.cod", "exe._txt.cod"),
+        ("..", "file-1"),
+        ("", "file-1"),
+        (".htaccess", "htaccess"),
+        ("文件 (1).docx", "文件 (1).docx"),
+        ("x" * 300 + ".pdf", "x" * 90 + ".pdf"),
+        ("\ud800.txt", "_.txt"),
+    ],
+)
+def test_a_name_of_a_file_leads_nowhere(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
 
 
 def test_the_demos_entry_is_what_php_writes() -> None:
