@@ -17,7 +17,8 @@ In the order in which a mail meets them:
   text and mailboxes into a header, `structured` what is never encoded. What is more than a text has a `structure` of
   texts and `file_parts`, each a `body_part`; `parameters` writes file names, `charset` tells what a text file is
   written in, and `encoding` puts all of them on lines that every relay takes.
-- It is signed: `dkim` with the `dkim_keys` of the domain in its From (`from_domains`), over its `relaxed` form.
+- It is signed: `dkim` with the `dkim_keys` of the domain in its From (`from_domains`), which are read from their
+  files (`private_keys`), over its `relaxed` form.
 - A message that another program finished is `raw`: its header block (`raw_head`) and its lines are checked, and
   otherwise it is left as it is. `raw_arguments` are those of its call.
 """

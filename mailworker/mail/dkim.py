@@ -34,6 +34,8 @@ COVERED_IF_THERE: Final = (
 """As those, but where there is none a relay, or a list that passes the mail on, may add its own."""
 
 _FOLD_AT: Final = 76
+_USUAL: Final = 64
+"""Names in `h=`: a message that repeats its headers has more, and a form that is not kept for others."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def _covered(fields: dict[bytes, list[bytes]], names: tuple[bytes, ...]) -> byte
 
 
 def _signature(key: Key, names: tuple[bytes, ...], covered: bytes, of_this_mail: bytes) -> bytes:
-    value = b"%b\r\n %b\r\n b=" % (_tags(key.algorithm, key.source.domain, key.source.selector, names), of_this_mail)
+    tags = _tags if len(names) <= _USUAL else _tags.__wrapped__
+    value = b"%b\r\n %b\r\n b=" % (tags(key.algorithm, key.source.domain, key.source.selector, names), of_this_mail)
     signed = key.sign(covered + b"dkim-signature:" + value.replace(b"\r\n", b""))
     return b"DKIM-Signature: %b%b\r\n" % (value, _folded(b64encode(signed)))
 

@@ -1,5 +1,4 @@
-"""The keys that a site signs its mail with: as the setting names them, read from their files, and judged.
-
+"""The keys that a site signs its mail with: as the setting names them, judged, and as receivers find them in the DNS.
 No octet of a private key is ever part of an error, a warning or a repr.
 """
 
@@ -7,8 +6,7 @@ from __future__ import annotations
 
 import re
 import stat
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import Unsendable
-from . import address
+from . import address, private_keys
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -36,9 +34,6 @@ _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
 _IS_A_KEY: Final = re.compile(r"[A-Za-z0-9+][A-Za-z0-9+/]{39,}={0,2}|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==")
 _NOT_A_FILE: Final = "expected the path of a file, and not the key itself"
 _LONGEST_NAME: Final = 253
-_LONGEST_FILE: Final = 64 * 1024
-_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL)
-_OTHER_BLOCK: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*(PUBLIC KEY|CERTIFICATE)-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,79 +111,7 @@ def _domain(text: str) -> str:
 
 def read(source: Source) -> Key:
     """Raises `ValueError` with the problem, `ImportError` where there is no `cryptography`."""
-    try:
-        return _of(_private(_octets(Path(source.file))), source)
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-
-
-def _octets(path: Path) -> bytes:
-    """Of a file that ends: a pipe that nobody writes to would hold up the start."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("is not a file")
-    with path.open("rb") as file:
-        octets = file.read(_LONGEST_FILE)
-    if not octets.strip():
-        raise ValueError("is empty")
-    return octets
-
-
-def _private(octets: bytes) -> PrivateKeyTypes:
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - an extra
-    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key  # noqa: PLC0415
-
-    try:
-        if b"-----BEGIN" in octets:
-            return load_pem_private_key(_block(octets), password=None)
-        octets = octets if octets.startswith(b"\x30") else _from_base64(octets)
-        return _ed25519(octets) if len(octets) in {32, 64} else load_der_private_key(octets, password=None)
-    except TypeError:  # what it raises where it wants a password
-        raise ValueError("is encrypted: write it without a password, as openssl pkey -in … -out … does") from None
-    except UnsupportedAlgorithm:
-        raise ValueError(_NO_DKIM) from None
-    except _Told:
-        raise
-    except ValueError:
-        raise ValueError("holds a private key that is damaged, or none") from None
-
-
-_NO_DKIM: Final = "holds another kind of key: DKIM knows RSA and Ed25519"
-
-
-class _Told(ValueError):
-    """With a text of ours."""
-
-
-def _block(octets: bytes) -> bytes:
-    """The private key of a file in PEM."""
-    blocks = list(_BLOCK.finditer(octets))
-    if not blocks:
-        other = _OTHER_BLOCK.search(octets)
-        what = f"a {other[1].decode('ascii').lower()}, and the private key is needed" if other else "no private key"
-        raise _Told(f"holds {what}")
-    if len(blocks) > 1:
-        raise _Told(f"holds {len(blocks)} private keys: write each into a file of its own")
-    if blocks[0][1] == b"OPENSSH ":
-        raise _Told("is in OpenSSH's own form: make the key with openssl genpkey")
-    return blocks[0][0]
-
-
-def _from_base64(octets: bytes) -> bytes:
-    """As dkimpy and rspamd write keys of Ed25519, and as DER goes through an environment."""
-    try:
-        return b64decode(b"".join(octets.split()), validate=True)
-    except Base64Error:
-        raise _Told("holds no private key in PEM, DER or base64") from None
-
-
-def _ed25519(octets: bytes) -> Ed25519PrivateKey:
-    """Its seed, or the seed and the public key."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - an extra
-
-    key = Ed25519PrivateKey.from_private_bytes(octets[:32])
-    if octets[32:] not in {b"", key.public_key().public_bytes_raw()}:
-        raise _Told("holds 64 octets that are no key of Ed25519")
-    return key
+    return _of(private_keys.read(Path(source.file)), source)
 
 
 def _of(private: PrivateKeyTypes, source: Source) -> Key:
@@ -202,7 +125,7 @@ def _of(private: PrivateKeyTypes, source: Source) -> Key:
         return Key(source, RSA, _rsa_signer(private), _rsa_public(private), told)
     if isinstance(private, Ed25519PrivateKey):
         return Key(source, ED25519, _ed25519_signer(private), private.public_key().public_bytes_raw(), told)
-    raise ValueError(_NO_DKIM)
+    raise ValueError(private_keys.NO_DKIM)
 
 
 def _rsa_signer(private: RSAPrivateKey) -> Callable[[bytes], bytes]:

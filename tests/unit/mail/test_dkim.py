@@ -7,6 +7,8 @@ from base64 import b64decode
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailworker.errors import Unsendable
 from mailworker.mail import dkim_keys, relaxed
@@ -139,6 +141,30 @@ def test_dkimpy_verifies_all_headers(head: str) -> None:
     these = signers("example.com")
     message = HEADS[head] + b"\r\ntext\r\n"
     assert dkimpy(these.sign(message, AT) + message, records(these)) == [True, True]
+
+
+OCTETS = [b" ", b"\t", b"a", b"b c", b"\xc3\xbc", b"\xff", b":", b";", b"=", b"<", b"x" * 80]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((*ADDED[1:], b"X-Own", b"Sender")), st.lists(st.sampled_from([*OCTETS, b"\r\n "])))
+    ),
+    st.lists(st.sampled_from([*OCTETS, b"\r\n", b" \r\n", b"\r\n\r\n", b"."])),
+)
+def test_dkimpy_verifies_whatever_is_signed(headers: list[tuple[bytes, list[bytes]]], body: list[bytes]) -> None:
+    lines = b"".join(name + b":" + b"".join(value) + b"\r\n" for name, value in headers)
+    message = lines + b"From: joe@example.com\r\n\r\n" + b"".join(body) + b"\r\n"
+    these = signers("example.com")
+    assert dkimpy(these.sign(message, AT) + message, records(these)) == [True, True]
+
+
+def test_a_header_that_comes_many_times_is_covered_each_time() -> None:
+    these = signers("example.com", algorithms=("ed25519-sha256",))
+    message = b"To: a@example.org\r\n" * 300 + MAIL
+    signed = these.sign(message, AT) + message
+    assert dkimpy(signed, records(these)) == [True]
+    assert dkimpy(signed.replace(b"To: a@", b"To: b@", 1), records(these)) == [False]
 
 
 def test_the_header_is_rsa_first_without_a_length_or_an_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from base64 import b64encode
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mailworker.errors import SettingsError
 from mailworker.mail import dkim_keys
@@ -165,6 +168,15 @@ def test_a_key_that_does_not_fit_is_told_with_its_file_and_without_its_octets(
     assert "\n" not in text
     assert caught.value.__cause__ is None
     assert not any(line in text for line in octets().decode("latin-1").split() if len(line) > 12)
+
+
+@given(st.sampled_from([True, False]), st.integers(0, 2000), st.binary(min_size=1, max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+def test_a_damaged_file_is_a_key_or_a_line(tmp_path: Path, as_text: bool, at: int, octets: bytes) -> None:
+    whole = pem(rsa_key()) if as_text else der(rsa_key())
+    file = write(tmp_path / "dkim.pem", whole[:at] + octets + whole[at + len(octets) :])
+    with contextlib.suppress(SettingsError):
+        Signers(sources(f"example.com:s1:{file}")).read()
 
 
 def test_rsa_below_1024_bits_is_refused(tmp_path: Path) -> None:
