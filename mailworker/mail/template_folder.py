@@ -17,8 +17,11 @@ KINDS: Final = (".html", ".txt", ".subject")
 LARGEST: Final = 4 * 1024 * 1024
 _LONGEST_NAME: Final = 200
 
-Stamp = tuple[str, int, int, int]
-"""A file as it was read: path, inode, octets, time of its last change. Another one means that it is to be read anew."""
+Stamp = tuple[int, int, int, int]
+"""A file as it was read: device, inode, octets, time of its last change. Another one means: to be read anew."""
+
+_known: Final[dict[str, Stamp]] = {}
+"""Files that lie in their folder, by path: to follow links takes longer than to render a small template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +44,45 @@ def check_name(name: str) -> str:
 
 def stamp(folder: str, name: str) -> Stamp | None:
     """None where there is no such file. Raises `TemplateError` for what is no file, or lies outside."""
-    path = os.path.join(folder, *name.split("/"))
+    path = os.path.join(folder, name)
     try:
-        real = os.path.realpath(path, strict=True)
-        found = os.stat(real)
+        now = _stamp(os.stat(path))
+        if _known.get(path) != now:  # the same file as before is where it was
+            _real(folder, path)
+            _known[path] = now
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise TemplateError(error.strerror or type(error).__name__) from None
+    return now
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _real(folder: str, path: str) -> str:
+    """Where links lead. Raises `TemplateError`, `OSError`."""
+    real = os.path.realpath(path, strict=True)
     if not Path(real).is_relative_to(os.path.realpath(folder)):
         raise TemplateError("a link that leads out of MAILWORKER_TEMPLATES")
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(os.stat(real).st_mode):
         raise TemplateError("is not a file")
-    return real, found.st_ino, found.st_size, found.st_mtime_ns
+    return real
 
 
 def read(folder: str, name: str) -> Source | None:
     """None where there is no such file. Raises `TemplateError` for what cannot be read."""
-    found = stamp(folder, check_name(name))
-    if found is None:
+    if stamp(folder, check_name(name)) is None:
         return None
-    if found[2] > LARGEST:
-        raise TemplateError(f"more than {LARGEST // 2**20} MiB")
     try:
+        real = _real(folder, os.path.join(folder, name))
         # Between the look and this somebody may have put a FIFO there, which would wait for ever.
-        with open(os.open(found[0], os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), encoding="utf-8-sig") as file:
-            return Source(file.read(LARGEST), found[0], found)
+        with open(os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), encoding="utf-8-sig") as file:
+            found = os.fstat(file.fileno())
+            if found.st_size > LARGEST:
+                raise TemplateError(f"more than {LARGEST // 2**20} MiB")
+            return Source(file.read(LARGEST), real, _stamp(found))
     except UnicodeDecodeError:
         raise TemplateError("is not UTF-8") from None
     except OSError as error:

@@ -45,7 +45,7 @@ class _Folder(BaseLoader):
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset(["*", "**"])
+    intercepted_binops = frozenset(["+", "*", "**"])
 
     def get_template(self, *args: Any, **kwargs: Any) -> Template:
         with _looking:
@@ -56,9 +56,11 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             return super().select_template(*args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Two of them would fill the memory, or keep the processor for hours, in one step."""
+        """These would fill the memory, or keep the processor for hours, in a few steps."""
         if operator == "**" and not (_is_small(left) and _is_small(right)):
             raise SecurityError("a power of large numbers")
+        if operator == "+" and _length(left, 1) + _length(right, 1) > LONGEST:
+            raise SecurityError("a text that grows too long")
         if operator == "*" and max(_length(left, right), _length(right, left)) > LONGEST:
             raise SecurityError("a text repeated too often")
         return super().call_binop(context, operator, left, right)

@@ -340,6 +340,7 @@ ESCAPES = [
     "{{ 10**10 * 'x' }}",
     "{{ [0] * 10**10 }}",
     "{{ 9**9**9**9 }}",
+    "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}",
     "{% for a in range(99999) %}{% for b in range(99999) %}{{ 'x' * 1000 }}{% endfor %}{% endfor %}",
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
 ]
