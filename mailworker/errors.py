@@ -69,6 +69,14 @@ class ManyError(MailworkerError, ValueError):
         return ManyError(self.problem, self.index, tuple(ids))
 
 
+class NotYet(MailworkerError):
+    """The mail says that it is to wait for so many `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class SpoolError(MailworkerError):
     """Redis did not answer, or answered that it cannot write. Nothing was decided."""
 

@@ -29,7 +29,7 @@ from pydantic import (
 from . import envfile, host_settings
 from .delivery.back_off import Policy
 from .errors import SettingsError, Unsendable
-from .mail import senders
+from .mail import legacy_fields, senders
 from .mail.address import Mailbox, parse
 from .mail.author import Author
 from .mail.dkim import Signers
@@ -104,6 +104,11 @@ class Settings(BaseModel):
     are asked without. An empty password means no login. Options go behind `?`: see [below](#options-of-a-redis-url)"""
     legacy_queues: tuple[str, ...] = ("queue:email",)
     """The lists to drain, with commas between them, with the prefix that phpredis may put before them"""
+    legacy_fields: tuple[str, ...] = ()
+    """What counts in an entry beside `to`, `subject` and `body`, with commas between them: `cc`, `bcc`, `reply_to`,
+    `html`, `headers`, `attachments` and `inline` (name or cid => base64, or arrays with `name`, `content` in base64
+    and `type`; never a path), `sender`, `return_path`, `list_unsubscribe`, and `send_at` and `expires` as Unix times.
+    Empty: nothing, as the old daemon did; producers that have pushed such keys for years would mail new people"""
     spool_prefix: str = "mailworker:"
     """What the keys of the spool begin with, and Celery's names in the broker. Two sites in one database, or on one
     RabbitMQ, need two prefixes"""
@@ -211,6 +216,15 @@ class Settings(BaseModel):
         if not items or "" in items:
             raise ValueError("expected seconds with commas between them, as 10,60,300 or 10s,1m,5m")
         return tuple(map(seconds(YEAR), items))
+
+    @field_validator("legacy_fields", mode="before")
+    @classmethod
+    def _legacy_fields(cls, value: Any) -> Any:
+        names = tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+        for name in names:
+            if name not in legacy_fields.NAMES:
+                raise ValueError(f"{name!r:.40} is none of {', '.join(legacy_fields.NAMES)}")
+        return names
 
     @field_validator("senders", mode="before")
     @classmethod
@@ -326,6 +340,7 @@ class Settings(BaseModel):
             mail=self.max_mail_size,
             recipients=self.max_recipients_size,
             senders=senders.read(self.senders, self.author.mailbox.address),
+            legacy_fields=frozenset(self.legacy_fields),
             templates=str(self.templates or ""),
         )
 

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import Final
 
-from ..errors import SmtpError, SpoolError, Unsendable
+from ..errors import NotYet, SmtpError, SpoolError, Unsendable
 from ..outcome import Deferred, Failed, Further, OutcomeSoFar, Returned, Sent
 from ..smtp.journal import Outgoing
 from ..smtp.refusals import Refusal, crowded, refusal, throttled
@@ -111,6 +111,8 @@ class Batch:
             self._todo.appendleft(item)
         except Unsendable as error:
             self._conclude(Attempt(item.id, self._relay, Failed(error.reason, error.detail)))
+        except NotYet as error:
+            self._conclude(Attempt(item.id, self._relay, Returned(error.seconds)))
         return None
 
     def commit(self, mails: list[Outgoing]) -> list[Outgoing]:

@@ -9,11 +9,12 @@ signed in `build`. The whole way of a mail stands at the top of this folder (`__
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from ..envelope import Envelope
-from ..errors import SpoolError, Unsendable, where
+from ..errors import NotYet, SpoolError, Unsendable, where
 from ..mail import mime, raw
 from ..mail.author import Author
 from ..mail.email import Email, Limits, RawMail
@@ -44,11 +45,12 @@ class Compose:
     def __call__(self, record: Record, behind: Iterable[Record | Outgoing] = ()) -> Outgoing:
         """`behind` are those that come next: their payloads may be fetched with this one's.
 
-        Raises `Unsendable` for what can never be a mail, `SpoolError` where Redis is away.
+        Raises `Unsendable` for what can never be a mail, `NotYet` for an entry that says that it waits, `SpoolError`
+        where Redis is away.
         """
         try:
             return self._steps(record, behind)
-        except (Unsendable, SpoolError):
+        except (Unsendable, NotYet, SpoolError):
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours must not stop the mails behind this one
             logger.error("mail %s cannot be built: %s", record.id, where(error))
@@ -72,7 +74,7 @@ class Compose:
             raise Unsendable("too_large", f"{record.size} octets, more than the limit of {self._limits.mail}")
         payload = record.payload or self._fetch(record, behind)
         # What came from a list is never read as new code's: anybody may have pushed it.
-        return from_record(payload, self._limits) if record.framed else from_entry(payload, self._limits)
+        return from_record(payload, self._limits) if record.framed else from_entry(payload, self._limits, time.time())
 
     def _with_files(self, record: Record, email: Email) -> tuple[Email, Mapping[str, bytes]]:
         email, parts = self._files.fetched(email)

@@ -7,10 +7,10 @@ In the order in which a mail meets them:
   `moments` at which it may go and `keys` under which it is accepted once; `complete` makes what was left out.
 - It becomes an `email`, a value, by the table of its `fields`: each is of a kind (`mailboxes`, `text`, `files`,
   `own_headers`, `links`, `dsn`); `address` says what one is, `senders` as whom a caller may send. A `file` has a
-  `media_type`; a call's is a `given_file` (`read_file` reads it), another program's a
-  `base64_file`; `known_files` are those that several mails of a call have.
-- `entry` reads and writes by that table: the octets of an entry, of a plain mail in the spool, of PHP. `frame` keeps
-  any other mail of new code: a header, and its `parts` behind it.
+  `media_type`; a call's is a `given_file` (`read_file` reads it), another program's a `base64_file`;
+  `known_files` are those that several mails of a call have.
+- `entry` reads and writes by that table (and `legacy_fields` where a site allows more of one): the octets of an entry,
+  of a plain mail in the spool, of PHP. `frame` keeps any other mail of new code: a header, and its `parts` behind it.
 - `templates` renders a mail from the files of `template_folder`, in the `template_sandbox`; `text_of_html` makes the
   text of a mail that was given as HTML alone.
 - It leaves as octets: `mime` builds them, with the `author` as whom the site sends. In the `head`, `headers` writes

@@ -60,7 +60,7 @@ def _text_of(html: bytes) -> bytes:
     """The same HTML often goes to many people."""
     from .text_of_html import text_of  # noqa: PLC0415 - costs a start what few mails need
 
-    return text_of(html.decode("utf-8")).encode("utf-8")
+    return text_of(html.decode("utf-8", "replace")).encode("utf-8")
 
 
 def _once(email: Email) -> dict[str, Any]:

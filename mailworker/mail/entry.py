@@ -6,14 +6,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Final
 
 from ..errors import Unsendable
-from . import payload, php
+from . import legacy_fields, payload, php
 from .email import Email, Limits, check_recipients
 from .fields import PLAIN, Field, PlainKind
+from .php import Value
 
 logger = logging.getLogger(__name__)
 
@@ -28,21 +29,37 @@ _AS_PUSHED: Final = ("to", "body", "subject")
 """The order in which the old producers push these. Others come after them."""
 
 
-def from_entry(raw: bytes, limits: Limits) -> Email:
-    """The mail in the exact octets of a list entry or a spool record. Raises `Unsendable`."""
+def from_entry(raw: bytes, limits: Limits, now: float | None = None) -> Email:
+    """The mail in the exact octets of a list entry or a spool record. Raises `Unsendable`.
+
+    `now` is Unix time in seconds, where the mail is to be sent: raises `NotYet` where an entry may say that it waits.
+    """
     if len(raw) > limits.mail:
         raise Unsendable("too_large", f"{len(raw)} octets, more than the limit of {limits.mail}")
-    values, ignored = payload.read(raw, limits.mail)
+    if limits.legacy_fields:
+        values, ignored = payload.read(raw, limits.mail, legacy_fields.wanted(limits.legacy_fields))
+    else:
+        values, ignored = payload.read(raw, limits.mail)
     if ignored:
         logger.warning("an entry of %d octets: the last %d follow its value and are ignored", len(raw), ignored)
-    contents = {}
-    for name, key, read in _READERS:
-        if key in values:
-            contents[name] = read(name, values[key], limits)
-        else:
-            raise Unsendable("missing_field", f"{name}: missing")
-    email = Email(**contents)
+    email = _plain(values, limits) if values.keys() <= payload.WANTED else _with_more(values, limits, now)
     check_recipients(email, limits)
+    return email
+
+
+def _plain(values: Mapping[bytes, Value], limits: Limits) -> Email:
+    contents = []
+    for name, key, read in _READERS:
+        if key not in values:
+            raise Unsendable("missing_field", f"{name}: missing")
+        contents.append(read(name, values[key], limits))
+    return Email(*contents)
+
+
+def _with_more(values: Mapping[bytes, Value], limits: Limits, now: float | None) -> Email:
+    email = legacy_fields.read(values, limits)
+    if now is not None:
+        legacy_fields.check_times(values, now)
     return email
 
 

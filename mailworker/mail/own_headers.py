@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import Unsendable
-from . import structured
+from . import php, structured
 from .email import Limits
 from .parts import Parts, as_octets, as_text
-from .php import Value
+from .php import Opaque, Value
 from .text import text_of, utf8
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -71,9 +71,9 @@ def _of_entry(field: str, items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[st
             raise Unsendable("bad_field", f"{field}: a header without a name")
         name = key.decode("utf-8", "replace")
         for text in value.values() if isinstance(value, dict) else (value,):
-            if not isinstance(text, bytes):
+            if isinstance(text, dict | Opaque):
                 raise Unsendable("bad_field", f"{field}: {_shown(name)}: not text")
-            yield name, text
+            yield name, php.text_of(text)
 
 
 def checked(field: str, headers: Iterable[tuple[str, bytes]]) -> Headers:

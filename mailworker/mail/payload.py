@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..errors import Unsendable
 from . import compression, igbinary, messagepack, php
@@ -28,41 +28,51 @@ _JSON_SPACE = b" \t\r\n"
 _MOST_SPACE = 1024
 
 
-def read(raw: bytes, limit: int) -> tuple[Mapping[bytes, Value], int]:
+class Wanted(NamedTuple):
+    """What of an entry is read: these keys, and arrays so many levels deep, that of the entry counted."""
+
+    keys: frozenset[bytes] = WANTED
+    levels: int = 2
+
+
+USUAL: Final = Wanted()
+
+
+def read(raw: bytes, limit: int, wanted: Wanted = USUAL) -> tuple[Mapping[bytes, Value], int]:
     """The mail's fields by name, and how many octets followed its value, which are ignored, as PHP ignores them.
 
     What was compressed may have `limit` octets. Raises `Unsendable`; its reasons are those of `php.unserialize` and
     `compression.expand`, and `json_syntax`, `format`, `not_a_mail`.
     """
-    value, ignored = _outermost(raw, limit)
+    value, ignored = _outermost(raw, limit, wanted)
     for _ in range(MAX_WRAPS):
         if not isinstance(value, bytes):
             break
-        value, more = _decode(value)
+        value, more = _decode(value, wanted)
         ignored += more
     if not isinstance(value, dict):
         raise Unsendable("not_a_mail", f"holds {_noun(value)}, not an array with to, subject and body")
-    return {key: field for key, field in value.items() if isinstance(key, bytes)}, ignored
+    return {key: value[key] for key in wanted.keys if key in value}, ignored
 
 
-def _outermost(raw: bytes, limit: int) -> tuple[Value, int]:
+def _outermost(raw: bytes, limit: int, wanted: Wanted) -> tuple[Value, int]:
     """The entry's own value; phpredis compresses after it wrapped, and once."""
     method = compression.method_of(raw)
     if method is None:
-        return _decode(raw)
+        return _decode(raw, wanted)
     if method == "zstd":
-        return _decode(compression.expand(raw, method, limit))
-    return _perhaps_compressed(raw, method, limit)
+        return _decode(compression.expand(raw, method, limit), wanted)
+    return _perhaps_compressed(raw, method, limit, wanted)
 
 
-def _perhaps_compressed(raw: bytes, method: str, limit: int) -> tuple[Value, int]:
+def _perhaps_compressed(raw: bytes, method: str, limit: int, wanted: Wanted) -> tuple[Value, int]:
     """One JSON text in some hundreds may begin as LZ4 does, and one with blanks before it as LZF does."""
     try:
-        return _decode(raw)
+        return _decode(raw, wanted)
     except Unsendable:
         if raw.startswith(igbinary.HEADS) or (method == "lzf" and not _begins(compression.lzf_head(raw))):
             raise
-    return _decode(compression.expand(raw, method, limit))
+    return _decode(compression.expand(raw, method, limit), wanted)
 
 
 def _begins(head: bytes) -> bool:
@@ -74,14 +84,14 @@ def _is_packed(head: bytes) -> bool:
     return head.startswith(igbinary.HEADS) or head[:1] >= bytes([_PACKED])
 
 
-def _decode(data: bytes) -> tuple[Value, int]:
+def _decode(data: bytes, wanted: Wanted) -> tuple[Value, int]:
     if not data:
         raise Unsendable("empty", "the entry has no octets")
     head = data[:_MOST_SPACE].lstrip(_JSON_SPACE)[:1]
     if head and head in b'{["':
-        return _json(data), 0
+        return _json(data, wanted), 0
     if data[:1] in _PHP or data[:2] in _OBJECTS:
-        value, end = php.unserialize(data, WANTED)
+        value, end = php.unserialize(data, wanted.keys, wanted.levels)
         return value, len(data) - end
     if data.startswith(igbinary.HEADS):
         return igbinary.read(data), 0
@@ -90,7 +100,7 @@ def _decode(data: bytes) -> tuple[Value, int]:
     return messagepack.read(data), 0
 
 
-def _json(data: bytes) -> Value:
+def _json(data: bytes, wanted: Wanted) -> Value:
     if _json_marks(data) > php.MAX_VALUES and _json_marks(_without_strings(data)) > php.MAX_VALUES:
         raise _too_many_values()
     try:
@@ -100,7 +110,7 @@ def _json(data: bytes) -> Value:
     except ValueError as error:
         detail = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise Unsendable("json_syntax", f"not valid JSON: {detail}") from None
-    return _from_json(value, levels=2)
+    return _from_json(value, wanted.levels, wanted.keys)
 
 
 def _json_marks(data: bytes) -> int:
@@ -125,7 +135,7 @@ def _no_constant(name: str) -> Any:
     raise Unsendable("json_syntax", f"not valid JSON: {name} is not a number there")
 
 
-def _from_json(value: Any, levels: int) -> Value:
+def _from_json(value: Any, levels: int, wanted: frozenset[bytes] | None) -> Value:
     if isinstance(value, str):
         # A lone surrogate stays an invalid octet sequence: no address can hold it, no other can be meant.
         return value.encode("utf-8", "surrogatepass")
@@ -138,8 +148,8 @@ def _from_json(value: Any, levels: int) -> Value:
     fields: dict[php.Key, Value] = {}
     for key, item in value.items():
         name = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
-        if levels == 1 or name in WANTED:
-            fields[php.array_key(name)] = _from_json(item, levels - 1)
+        if wanted is None or name in wanted:
+            fields[php.array_key(name)] = _from_json(item, levels - 1, None)
     return fields
 
 

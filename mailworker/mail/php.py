@@ -27,7 +27,7 @@ MAX_VALUES: Final = 32_768
 
 
 class Opaque:
-    """Stands for a value that a mail has no use for: an array below the second level, or a circular one."""
+    """Stands for a value that a mail has no use for: an array below the last level wanted, or a circular one."""
 
 
 Scalar = None | bool | int | float | bytes
@@ -53,10 +53,10 @@ _FLOAT_DIGITS = 800  # a double, and the middle of two of them, has 767 digits a
 _FLOAT_EXPONENT = 19_999  # zend_strtod.c: "safe for 16 bit ints"
 
 
-def unserialize(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int]:
+def unserialize(data: bytes, wanted: frozenset[bytes], levels: int = 2) -> tuple[Value, int]:
     """The value in `data`, and how many octets it took; what follows is the caller's to judge.
 
-    Of an outermost array only the `wanted` keys are kept; arrays below the second level become `Opaque`.
+    Of an outermost array only the `wanted` keys are kept; arrays below so many `levels` become `Opaque`.
 
     Raises `Unsendable` with reason `php_syntax`, `php_object`, `too_deep` or `too_many_values`.
     """
@@ -64,7 +64,7 @@ def unserialize(data: bytes, wanted: frozenset[bytes]) -> tuple[Value, int]:
     if plain is not None:
         return plain
     scan = _Scan(data)
-    return scan.build(0, levels=2, wanted=wanted), scan.end
+    return scan.build(0, levels, wanted), scan.end
 
 
 # The common entry: a few strings, and one level of arrays of strings. A quarter of the cost of a mail was to scan it.
