@@ -10,9 +10,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.core.mail.backends.base import BaseEmailBackend
-from django.core.signals import setting_changed
-
-from .host_settings import GROUP
 
 if TYPE_CHECKING:
     from django.core.mail import EmailMessage
@@ -63,14 +60,3 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # django has no typ
             if not self.fail_silently:
                 raise
             return None
-
-
-def _settings_changed(*, setting: str, **_: Any) -> None:
-    """Django's tests override settings."""
-    if setting.startswith(GROUP):
-        from . import runtime  # noqa: PLC0415
-
-        runtime.forget()
-
-
-setting_changed.connect(_settings_changed, dispatch_uid="mailworker")

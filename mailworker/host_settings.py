@@ -6,7 +6,7 @@ Django is looked at where it is loaded and knows its settings, and never loaded 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 PREFIX: Final = "MAILWORKER_"
@@ -23,6 +23,19 @@ def read() -> dict[str, str]:
     found = {PREFIX + str(name): value for name, value in group.items()} if isinstance(group, Mapping) else {}
     found |= {name: getattr(settings, name) for name in dir(settings) if name.startswith(PREFIX)}
     return {name: text(value) for name, value in found.items() if value is not None}
+
+
+def when_changed(forget: Callable[[], None]) -> None:
+    """Has it called when a test of Django's overrides one of these."""
+    signals = sys.modules.get("django.core.signals")
+    if signals is None:
+        return
+
+    def changed(*, setting: str, **_: Any) -> None:
+        if setting.startswith(GROUP):
+            forget()
+
+    signals.setting_changed.connect(changed, weak=False, dispatch_uid="mailworker")
 
 
 def text(value: Any) -> str:

@@ -8,7 +8,7 @@ import socket
 import threading
 from functools import cache
 
-from . import stopping
+from . import host_settings, stopping
 from .delivery.batch_limits import BatchLimits
 from .delivery.deliver import Delivery
 from .delivery.files import Files
@@ -23,6 +23,7 @@ from .spool import Constants, Queries, Spool, connect, owner
 @cache
 def settings() -> Settings:
     """Raises `SettingsError`."""
+    host_settings.when_changed(forget)
     return load()
 
 

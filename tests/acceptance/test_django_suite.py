@@ -61,10 +61,11 @@ def test_django_s_own_mail_tests_pass_with_our_backend_and_each_message_they_bui
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     told: dict[str, Any] = json.loads(result.stdout)
-    assert told["theirs"]["bad"] == []
+    as_root = "test_error_if_file_path_is_not_writable"  # root may write everywhere
+    assert [name for name in told["theirs"]["bad"] if os.geteuid() or not name.startswith(as_root)] == []
     assert told["ours"]["bad"] == [], result.stderr
     assert told["changed"] == []
     assert told["fed"] > 200
     assert not REASONS.keys() & set(told["shared"])  # what Django asks of every backend
-    if django.VERSION < (6,):
-        assert (len(told["shared"]), told["ours"]["run"], len(told["left out"])) == (18, 23, 27)
+    expected = (18, 24, 27) if django.VERSION < (6, 1) else (11, 16, 40)
+    assert (len(told["shared"]), told["ours"]["run"], len(told["left out"])) == expected

@@ -7,17 +7,25 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import django
 import pytest
 from django.conf import settings
-from django.core import mail
 from django.core.mail import EmailMessage
 from django.test.utils import override_settings
 
 from mailworker import SpoolError, runtime
+from mailworker.django import EmailBackend
 from mailworker.errors import SettingsError, Unsendable
 from mailworker.testing import Message, keeping
 
 BACKEND = "mailworker.django.EmailBackend"
+CHOSEN: dict[str, Any] = (
+    {"MAILERS": {"default": {"BACKEND": BACKEND}}} if django.VERSION >= (6, 1) else {"EMAIL_BACKEND": BACKEND}
+)
+
+
+def connection(**options: Any) -> Any:
+    return EmailBackend(alias="default", **options) if django.VERSION >= (6, 1) else EmailBackend(**options)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,7 +36,7 @@ def _django() -> None:
 
 @pytest.fixture
 def kept() -> Iterator[list[Message]]:
-    with keeping() as kept, override_settings(EMAIL_BACKEND=BACKEND):
+    with keeping() as kept, override_settings(**CHOSEN):
         yield kept
 
 
@@ -38,11 +46,11 @@ def message(name: str, **more: Any) -> EmailMessage:
 
 def test_messages_go_together_and_those_without_a_recipient_do_not_count(kept: list[Message]) -> None:
     messages = [message("a"), message("b", to=[]), message("c", bcc=["d@example.com"])]
-    assert mail.get_connection().send_messages(messages) == 2
+    assert connection().send_messages(messages) == 2
     assert [sent.recipients for sent in kept] == [("a@example.com",), ("c@example.com", "d@example.com")]
     assert b"d@example.com" not in kept[1].data
     assert kept[0].message["message-id"] != kept[1].message["message-id"]
-    assert mail.get_connection().send_messages(None) == 0
+    assert connection().send_messages(None) == 0
 
 
 def test_the_sender_of_the_envelope_is_from_email_and_the_author_what_the_header_says(kept: list[Message]) -> None:
@@ -52,21 +60,21 @@ def test_the_sender_of_the_envelope_is_from_email_and_the_author_what_the_header
 
 def test_a_message_that_can_be_none_raises_and_no_other_is_sent(kept: list[Message]) -> None:
     with pytest.raises(ValueError, match=r"recipients\[0\]: ") as caught:
-        mail.get_connection().send_messages([message("a"), message("b", to=["b@"])])
+        connection().send_messages([message("a"), message("b", to=["b@"])])
     assert isinstance(caught.value, Unsendable)
     assert kept == []
 
 
 def test_silently_it_is_left_out_and_the_others_go(kept: list[Message]) -> None:
-    assert mail.get_connection(fail_silently=True).send_messages([message("a", bcc=["b@"]), message("c")]) == 1
+    assert connection(fail_silently=True).send_messages([message("a", bcc=["b@"]), message("c")]) == 1
     assert [sent.message["subject"] for sent in kept] == ["c"]
 
 
 @pytest.mark.parametrize("silently", [False, True])
 def test_a_redis_that_is_away_raises_unless_it_is_to_fail_silently(silently: bool) -> None:
-    with override_settings(EMAIL_BACKEND=BACKEND, MAILWORKER_REDIS_URL="redis://127.0.0.1:1/0"):
+    with override_settings(**CHOSEN, MAILWORKER_REDIS_URL="redis://127.0.0.1:1/0"):
         if silently:
-            assert message("a").send(fail_silently=True) == 0
+            assert connection(fail_silently=True).send_messages([message("a")]) == 0
         else:
             with pytest.raises(SpoolError):
                 message("a").send()
@@ -96,9 +104,9 @@ def test_a_setting_that_there_is_not_is_told() -> None:
 def test_nothing_is_loaded_until_a_message_is_sent() -> None:
     code = (
         "import sys, django\nfrom django.conf import settings\n"
-        f"settings.configure(EMAIL_BACKEND={BACKEND!r}, MAILWORKER_SMTP_URL='memory://'); django.setup()\n"
+        f"settings.configure(**{CHOSEN!r}, MAILWORKER_SMTP_URL='memory://'); django.setup()\n"
         "from django.core import mail\n"
-        "connection = mail.get_connection()\n"
+        f"from django.utils.module_loading import import_string; connection = import_string({BACKEND!r})()\n"
         "print([name for name in ('celery', 'redis', 'pydantic') if name in sys.modules])\n"
         "import mailworker, mailworker.errors\n"
         "print(connection.send_messages([]), mail.send_mail('s', 'b', 'a@b.c', ['d@e.f']))\n"
