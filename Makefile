@@ -43,7 +43,7 @@ docs: $(READY) ## writes the tables of settings and reasons in docs/ from the co
 lock: ## writes requirements.lock anew from pyproject.toml; needs uv
 	$(or $(wildcard $(BIN)/uv),uv) pip compile pyproject.toml --all-extras --universal --generate-hashes \
 		--no-emit-index-url --no-header --output-file requirements.lock
-	$(or $(wildcard $(BIN)/uv),uv) pip compile pyproject.toml --universal --generate-hashes \
+	$(or $(wildcard $(BIN)/uv),uv) pip compile pyproject.toml --extra dkim --universal --generate-hashes \
 		--no-emit-index-url --no-header --output-file requirements-runtime.lock
 
 clean: ## removes what the other targets made
