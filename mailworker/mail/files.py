@@ -76,7 +76,7 @@ class Inline(Files):
 
 def size_of(file: File) -> int:
     """Octets of it in the mail: base64, 76 characters a line, and its headers."""
-    return len(file.content or b"") * 26 // 19 + _HEADERS
+    return given_file.size_in_mail(len(file.content or b"")) + _HEADERS
 
 
 def _within(name: str, items: Iterable[tuple[str, Any]], limits: Limits) -> Iterator[File]:

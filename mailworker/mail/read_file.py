@@ -6,41 +6,51 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import Final
 
 from ..errors import Unsendable
 
 _FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_CHUNK: Final = 1024 * 1024
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )  # fmt: skip
 
 
-def read(place: str, path: str, most: int) -> bytes:
-    """The octets of a regular file of up to `most`. A link is followed. Raises `Unsendable`, which names `place`."""
+def read(place: str, path: str, check_size: Callable[[int], None]) -> bytes:
+    """The octets of a regular file; `check_size` raises where they are too many. A link is followed. Raises
+    `Unsendable`, which names `place`."""
     try:
+        _check(place, path, os.stat(path).st_mode)  # before it is opened: to open a device may already do something
         descriptor = os.open(path, _FLAGS)
+    except Unsendable:
+        raise
     except (OSError, ValueError) as error:
         raise _unreadable(place, path, error) from None
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unsendable("bad_field", f"{place}: is {_kind(status.st_mode)} and no file: {_shown(path)}")
-        if status.st_size > most:
-            raise Unsendable("too_large", f"{place}: {status.st_size} octets, more than {most}: {_shown(path)}")
-        return _read(place, path, file.fileno(), most)
+        _check(place, path, status.st_mode)
+        check_size(status.st_size)
+        return _read(place, path, descriptor, check_size)
+    finally:
+        os.close(descriptor)
 
 
-def _read(place: str, path: str, descriptor: int, most: int) -> bytes:
+def _check(place: str, path: str, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise Unsendable("bad_field", f"{place}: is {_kind(mode)} and no file: {_shown(path)}")
+
+
+def _read(place: str, path: str, descriptor: int, check_size: Callable[[int], None]) -> bytes:
     """What says that it is empty may hold something (/proc), and what grows meanwhile has an end all the same."""
     chunks, size = [], 0
     try:
-        while chunk := os.read(descriptor, min(1024 * 1024, most + 1 - size)):
+        while chunk := os.read(descriptor, _CHUNK):
             chunks.append(chunk)
             size += len(chunk)
-            if size > most:
-                raise Unsendable("too_large", f"{place}: more than {most} octets: {_shown(path)}")
+            check_size(size)
     except OSError as error:
         raise _unreadable(place, path, error) from None
     return b"".join(chunks)
@@ -51,8 +61,6 @@ def _unreadable(place: str, path: str, error: OSError | ValueError) -> Unsendabl
         return Unsendable("bad_field", f"{place}: is no path of a file")
     if error.errno == errno.ENOENT:
         return Unsendable("bad_field", f"{place}: no such file: {_shown(path)}")
-    if error.errno == errno.ENXIO:
-        return Unsendable("bad_field", f"{place}: is a socket and no file: {_shown(path)}")
     return Unsendable("bad_field", f"{place}: cannot be read ({os.strerror(error.errno or 0)}): {_shown(path)}")
 
 
