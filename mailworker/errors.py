@@ -46,8 +46,13 @@ class IdempotencyError(MailworkerError, ValueError):
         return f"{which}idempotency_key: another mail was accepted under it: write a new key for a new mail"
 
 
-class TemplateError(MailworkerError, ValueError):
+class TemplateError(Unsendable):
     """A mail cannot be made from its template. The text names the file and the line, never what was passed to it."""
+
+    def __init__(self, detail: str) -> None:
+        reason = "bad_template"
+        super().__init__(reason, detail)
+        self.args = (detail,)
 
 
 class ManyError(MailworkerError, ValueError):

@@ -52,6 +52,11 @@ REASONS: Final = {
         "the call",
         "look at who built it",
     ),
+    "bad_template": Reason(
+        "a call of `send_email` by name from another Celery app whose `template` is not there, or cannot be rendered "
+        "with its `context`; `detail` says where",
+        "mend the template or the caller, and send it again",
+    ),
     "no_recipient": Reason("`to` is empty", _LOOK),
     "bad_address": Reason(
         "RFC 5322 does not allow it as one address. It is never guessed who was meant", "mend it and push it again"

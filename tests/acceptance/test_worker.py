@@ -116,12 +116,14 @@ def test_a_mail_sent_by_name_with_wrong_arguments_is_a_dead_letter(
         ANOTHER + "send = lambda **arguments: app.send_task('mailworker.send_email', queue='mailworker', **arguments)\n"
         "send(kwargs=dict(to='x <@example.com', subject='s', body='b'))\n"
         "send(kwargs=dict(to='a@b.org', subject='s', body='b', cc='c@d.org'))\n"
-        "send(args=[1])"
+        "send(args=[1])\n"
+        "send(kwargs=dict(to='a@b.org', template='welcome'))"
     )
     letters = until(
-        lambda: len(found := list(queries(redis_server).dead_letters())) == 3 and found, what="dead letters"
+        lambda: len(found := list(queries(redis_server).dead_letters())) == 4 and found, what="dead letters"
     )
-    assert sorted(letter.reason for letter in letters) == ["bad_address", "bad_arguments", "bad_arguments"]
+    reasons = ["bad_address", "bad_arguments", "bad_arguments", "bad_template"]
+    assert sorted(letter.reason for letter in letters) == reasons
     assert json.loads(letters[0].raw)
     assert inbox.mails == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -268,6 +269,11 @@ class TestErrors:
 
         assert refusal(folder, "a") == "template: parts/p.html, line 3: 'user' is undefined"
         assert refusal(folder, "c").startswith("template: b.html, line 1: ")
+
+    def test_an_error_survives_the_way_to_another_process(self) -> None:
+        error = pickle.loads(pickle.dumps(TemplateError("template: a.html, line 1: no")))
+
+        assert (str(error), error.reason) == ("template: a.html, line 1: no", "bad_template")
 
     def test_a_file_that_is_not_utf_8(self, folder: Path) -> None:
         (folder / "a.txt").write_bytes("Zoë".encode("latin-1"))
