@@ -115,7 +115,7 @@ def test_a_mail_sent_by_name_with_wrong_arguments_is_a_dead_letter(
     workers.python(
         ANOTHER + "send = lambda **arguments: app.send_task('mailworker.send_email', queue='mailworker', **arguments)\n"
         "send(kwargs=dict(to='x <@example.com', subject='s', body='b'))\n"
-        "send(kwargs=dict(to='a@b.org', subject='s', body='b', cc='c@d.org'))\n"
+        "send(kwargs=dict(to='a@b.org', subject='s', body='b', copy='c@d.org'))\n"
         "send(args=[1])\n"
         "send(kwargs=dict(to='a@b.org', template='welcome'))"
     )
