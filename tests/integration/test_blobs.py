@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +14,11 @@ import redis
 from mailworker.delivery.giveback import give_back
 from mailworker.errors import SpoolError
 from mailworker.mail.email import Limits
-from mailworker.outcome import Deferred, Failed, Held, Sent
+from mailworker.outcome import Deferred, Failed, Further, Held, OutcomeSoFar, Returned, Sent
 from mailworker.spool import New, Queries, Spool, connect
 from tests.conftest import RedisServer
-from tests.spools import queries_of, spool_of
+from tests.spools import PREFIX, queries_of, spool_of
+from trials.files import faults
 
 QUEUE = "queue:email"
 FILE, OTHER = b"%PDF" * 5000, b"GIF" * 5000
@@ -202,3 +204,91 @@ def test_giving_back_frees_the_files_of_what_goes(spool: Spool, queries: Queries
     spool.give_back([("m", QUEUE, b"x")])
     assert nothing_is_left(client)
     assert give_back(spool, queries, Limits(), dead=True, progress=lambda *_: None).given == 0
+
+
+class Walk:
+    """Whatever may happen to mails with files, at random; to be had again from its seed."""
+
+    SHARED = 3
+
+    def __init__(self, spool: Spool, seed: int) -> None:
+        self.spool, self.chance = spool, random.Random(seed)
+        self.number = 0
+
+    def blobs(self) -> dict[str, bytes]:
+        names = self.chance.sample(range(self.SHARED), self.chance.randint(0, 2))
+        names += [self.number] * self.chance.randint(0, 1)
+        files = [b"%d" % name * 10 for name in names]
+        return {hashlib.sha256(octets).hexdigest(): octets for octets in files}
+
+    def new(self) -> New:
+        self.number += 1
+        again = self.chance.randint(1, self.number)
+        keyed = self.chance.random() < 0.5
+        mail_id = f"k{again}" if keyed else f"m{self.number}"
+        expires = round((time.time() + self.chance.choice((-1, 60))) * 1000) if self.chance.random() < 0.2 else 0
+        return New(mail_id, b"x" * self.chance.choice((5, 9000)), 0, keyed, self.blobs(), expires)
+
+    def outcome(self) -> OutcomeSoFar:
+        refused = Failed("recipient_refused", "550", recipients=("a@example.com",))
+        return self.chance.choice(
+            (
+                Sent(), Sent(), Returned(0), Failed("message_refused", "554"), Held("in_doubt", "?"),
+                Deferred(0, 451, "RCPT", "later"), Deferred(0, 451, "RCPT", "later", ("b@example.com",), refused),
+                Further(("b@example.com",), refused),
+            )
+        )  # fmt: skip
+
+    def deliver(self) -> None:
+        claimed = self.spool.claim("w/1.0", "", 20)
+        self.spool.unlock("w/1.0")
+        rung: Any = self.spool.client.zrange("mailworker:due", 0, 9)
+        ids = sorted({*claimed.together, *claimed.alone, *[mail_id.decode() for mail_id in rung]})
+        taken = [record.id for record in self.spool.take("w/2.0", ids).records]
+        self.spool.settle("default", "w/2.0", [], taken)
+        left = [mail_id for mail_id in taken if self.chance.random() < 0.8]
+        self.spool.settle("default", "w/2.0", [(mail_id, self.outcome()) for mail_id in left], end=False)
+        self.chance.choice((
+            lambda: self.spool.settle("default", "w/2.0", [], end=True), lambda: self.spool.release("w/2.0", died=True),
+        ))()  # fmt: skip
+        self.spool.settle("default", "w/2.0", [(mail_id, Sent()) for mail_id in taken if self.chance.random() < 0.1])
+
+    def dead(self) -> list[str]:
+        found: Any = self.spool.client.zrange("mailworker:dead", 0, -1)
+        return [mail_id.decode() for mail_id in found if self.chance.random() < 0.4]
+
+    def give_back(self) -> None:
+        found: Any = self.spool.client.zrange("mailworker:due", 0, 1)
+        self.spool.give_back([(mail_id.decode(), "old", b"x") for mail_id in found])
+
+    def step(self) -> None:
+        self.chance.choice((
+            lambda: self.spool.accept_many([self.new() for _ in range(self.chance.randint(1, 6))]),
+            lambda: self.spool.accept(**self._arguments(self.new())),
+            self.deliver, self.deliver, self.deliver,
+            lambda: self.spool.drop(self.dead()), lambda: self.spool.retry(self.dead()), self.give_back,
+            lambda: self.spool._acceptance._stage("e" * 64, {"e" * 64: b"given up"}),
+        ))()  # fmt: skip
+
+    @staticmethod
+    def _arguments(new: New) -> dict[str, Any]:
+        return {"mail_id": new.id, **{name: value for name, value in new._asdict().items() if name != "id"}}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_records_and_files_agree_wherever_a_mail_has_been(
+    seed: int, spool: Spool, client: redis.Redis, queries: Queries
+) -> None:
+    walk = Walk(spool, seed)
+    for _ in range(15):
+        for _ in range(20):
+            walk.step()
+        assert faults(client, PREFIX) == []
+    assert queries.status()["totals"]["sent"] > 10
+    while client.zcard("mailworker:due") or client.zcard("mailworker:dead"):
+        spool.hasten()
+        walk.deliver()
+        everything: Any = client.zrange("mailworker:dead", 0, -1)
+        spool.drop([mail_id.decode() for mail_id in everything])
+    assert not client.exists("mailworker:blobs")
+    assert client.keys("mailworker:blob:*") in ([], [b"mailworker:blob:" + b"e" * 64])
