@@ -1,0 +1,3 @@
+"""The tests of this program have the fixture `mailworker_outbox`."""
+
+pytest_plugins = ["mailworker.testing"]
