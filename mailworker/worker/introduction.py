@@ -32,8 +32,13 @@ def introduction(settings: Settings, hands: str) -> str:
     return (
         f"mailworker {version('mailworker')} drains {', '.join(settings.legacy_queues)} and new code's mail "
         f"from {masked(settings.redis_url.get_secret_value())} (keys {settings.spool_prefix}*) through "
-        f"{' and '.join(map(_shown, settings.relays))} as {who}, with {hands}"
+        f"{' and '.join(map(_shown, settings.relays))} as {who}, {_signing(settings)}with {hands}"
     )
+
+
+def _signing(settings: Settings) -> str:
+    domains = dict.fromkeys(source.domain for source in settings.dkim_keys)
+    return f"signing for {', '.join(domains)}, " if domains else ""
 
 
 def _shown(relay: Relay) -> str:

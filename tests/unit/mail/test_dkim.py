@@ -155,8 +155,8 @@ OCTETS = [b" ", b"\t", b"a", b"b c", b"\xc3\xbc", b"\xff", b":", b";", b"=", b"<
 def test_dkimpy_verifies_whatever_is_signed(headers: list[tuple[bytes, list[bytes]]], body: list[bytes]) -> None:
     lines = b"".join(name + b":" + b"".join(value) + b"\r\n" for name, value in headers)
     message = lines + b"From: joe@example.com\r\n\r\n" + b"".join(body) + b"\r\n"
-    these = signers("example.com")
-    assert dkimpy(these.sign(message, AT) + message, records(these)) == [True, True]
+    these = signers("example.com", algorithms=("ed25519-sha256",))
+    assert dkimpy(these.sign(message, AT) + message, records(these)) == [True]
 
 
 def test_a_header_that_comes_many_times_is_covered_each_time() -> None:

@@ -33,7 +33,13 @@ def test_the_line_has_everything_and_no_password(settings: pytest.MonkeyPatch) -
     ):  # fmt: skip
         assert words in line
     assert PASSWORD not in line
+    assert "sign" not in line
     assert warnings(load()) == []
+
+
+def test_the_line_says_whose_mail_is_signed(settings: pytest.MonkeyPatch) -> None:
+    settings.setenv("MAILWORKER_DKIM_KEYS", "example.com:s1:a.pem,example.com:s2:b.pem,example.org:s1:c.pem")
+    assert "localhost, signing for example.com, example.org, with 5 pool" in introduction(load(), "5 pool children")
 
 
 @pytest.mark.parametrize(
