@@ -19,7 +19,7 @@ from .charset import charset_of
 from .file import File
 from .media_type import MediaType
 
-_CID: Final = re.compile(r"[!-;=?-~]{1,900}")
+_CID: Final = re.compile(r"(?!.*=\?)[!-;=?-~]{1,900}")  # nor what a reader may take for an encoded word
 _OCTETS: Final = MediaType("application/octet-stream", ())
 _ICS: Final = MediaType("application/ics", ())
 

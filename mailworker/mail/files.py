@@ -26,7 +26,7 @@ AS_VALUES: Final = (
     "an entry holds no octets, and a path of theirs is not read"
 )
 
-_CID: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,100}(?:@[A-Za-z0-9.-]{1,100})?")
+_CID: Final = re.compile(r"(?!.*=\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,100}(?:@[A-Za-z0-9.-]{1,100})?")
 _HEADERS: Final = 300
 """Octets of a part's headers and its boundary, about."""
 

@@ -12,7 +12,7 @@ from ..errors import Unsendable
 DEFAULT: Final = "application/octet-stream"
 
 _WORD = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]{1,127}"
-_PARAMETER: Final = re.compile(rf';[ \t]*({_WORD})=({_WORD}|"[ !#-\[\]-~]{{0,500}}")[ \t]*')
+_PARAMETER: Final = re.compile(rf';[ \t]*({_WORD})=({_WORD}|"(?![^"]*=\?)[ !#-\[\]-~]{{0,500}}")[ \t]*')
 _TYPE: Final = re.compile(rf"({_WORD})/({_WORD})[ \t]*")
 _LOOK: Final = 1000
 _HEADER: Final = re.compile(rb"[!-9;-~]+[ \t]*:")

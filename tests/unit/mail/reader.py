@@ -20,9 +20,9 @@ def read(envelope: Envelope) -> EmailMessage:
     assert data[len(head) :].isascii()
     message = message_from_bytes(data, policy=default)
     assert isinstance(message, EmailMessage)
-    for part in message.walk():
+    for part in _parts(message):
         assert not part.defects
-        assert {name.lower() for name in part} <= _PART or part is message or _is_mail_in(message, part)
+        assert {name.lower() for name in part} <= _PART or part is message
         for value in part.values():
             assert not {*"\r\n"} & {*str(value)}
     return message
@@ -31,9 +31,12 @@ def read(envelope: Envelope) -> EmailMessage:
 _PART = {"content-type", "content-transfer-encoding", "content-disposition", "content-id"}
 
 
-def _is_mail_in(message: EmailMessage, part: object) -> bool:
-    mails = [one for one in message.walk() if one.get_content_type() == "message/rfc822"]
-    return any(part in mail.walk() for mail in mails)
+def _parts(message: EmailMessage) -> Iterator[EmailMessage]:
+    """All, but for what is within a mail that is a file of this one: that is its author's."""
+    yield message
+    if message.is_multipart() and message.get_content_maintype() != "message":
+        for part in message.iter_parts():
+            yield from _parts(part)
 
 
 def check_lines(data: bytes) -> None:
@@ -59,12 +62,12 @@ class Read:
 
 
 def files(message: EmailMessage) -> list[Read]:
-    return [_file(part) for part in message.walk() if part.get_content_disposition()]
+    return [_file(part) for part in _parts(message) if part.get_content_disposition()]
 
 
 def _file(part: EmailMessage) -> Read:
     content = part.get_payload(decode=True)
-    if part.get_content_type() == "message/rfc822":
+    if part.get_content_maintype() == "message":
         content = part.get_payload(0).as_bytes()
     cid = str(part.get("Content-ID", "<>"))[1:-1]
     assert isinstance(content, bytes)
@@ -75,7 +78,7 @@ def _file(part: EmailMessage) -> Read:
 def texts(message: EmailMessage) -> dict[str, bytes]:
     """What is shown, by its type."""
     shown = {}
-    for part in message.walk():
+    for part in _parts(message):
         if part.get_content_maintype() == "text" and not part.get_content_disposition():
             payload = part.get_payload(decode=True)
             assert isinstance(payload, bytes)

@@ -215,7 +215,8 @@ def test_a_mail_that_does_not_go_as_it_is_goes_as_a_file_with_its_octets(inner: 
 
 def test_an_invitation_is_a_text_of_the_mail_and_a_file_beside_it() -> None:
     """PHPMailer 175, simple-java-mail 339, symfony-docs 22832: buttons are shown for `method=` in the alternative, in
-    a charset that is named, not in base64; spatie/icalendar-generator 143: without a name there it gets one."""
+    a charset that is named, not in base64. The file beside it is what other readers look for (nodemailer 1185, 1202),
+    and the text stays where there are other files, or Outlook does not know it (nodemailer 1206)."""
     envelope = build(mail(b"t", HTML, attachments=(INVITE,)), SENDER, "id@example.com", AT)
     message = read(envelope)
     [calendar] = [part for part in message.walk() if part.get_content_type() == "text/calendar"]
@@ -258,7 +259,8 @@ def test_a_text_file_arrives_unchanged_and_says_its_charset(type_: str, content:
     "type_",
     ["", "pdf", "multipart/mixed", "multipart/mixed; boundary=x", "message/partial", "message/external-body",
      "application/pdf\r\nBcc: x@y.z", "application/pdf; a=b\r\n c", "text/plain; charset=ü", "a/b; c", "a b/c",
-     'a/b; c="d', "a/b;\n c=d"],
+     'a/b; c="d', "a/b;\n c=d",
+     'a/b; c="=?utf-8?q?=0d=0aBcc:_x?="'],
 )  # fmt: skip
 def test_a_type_that_no_file_has_is_never_written(type_: str) -> None:
     with pytest.raises(Unsendable) as caught:
@@ -266,7 +268,9 @@ def test_a_type_that_no_file_has_is_never_written(type_: str) -> None:
     assert caught.value.reason == "unbuildable"
 
 
-@pytest.mark.parametrize("cid", ["a b", "a>b", "<a>", "a\r\nBcc: x@y.z", "ü", "a\0", "x" * 901, "\ud800"])
+@pytest.mark.parametrize(
+    "cid", ["a b", "a>b", "<a>", "a\r\nBcc: x@y.z", "ü", "a\0", "x" * 901, "\ud800", "=?utf-8?q?=0d=0a?="]
+)
 def test_a_cid_that_no_content_id_may_hold_is_never_written(cid: str) -> None:
     with pytest.raises(Unsendable) as caught:
         built(mail(None, HTML, inline=(File("a.png", "image/png", b"x", cid=cid),)))
@@ -275,7 +279,8 @@ def test_a_cid_that_no_content_id_may_hold_is_never_written(cid: str) -> None:
 
 @pytest.mark.parametrize("cid", ["logo", "logo@example.com", "logo.png", "ii_k3x%2B", "x" * 900])
 def test_an_image_has_the_content_id_by_which_the_html_shows_it(cid: str) -> None:
-    """As it stands in the HTML, with an @ or without (symfony 63677, 42921: where one of the two was changed)."""
+    """As it stands in the HTML (symfony 63677, 42921: where one of the two was changed), with an @ or without, as Notes
+    writes it (nextcloud/mail 12925)."""
     logo = File("logo.png", "image/png", b"x", cid=cid)
     message = read(build(mail(None, b"<img src=cid:%b>" % cid.encode(), inline=(logo,)), SENDER, "i@b.c", AT))
     [file] = files(message)
