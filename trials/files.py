@@ -19,7 +19,7 @@ _WANTED = re.compile(rb"^X-Trial-Files: ([0-9a-f ]+)\r\n", re.MULTILINE)
 _FILE = re.compile(rb"\r\nContent-Disposition: attachment.*?\r\n\r\n(.*?)\r\n--", re.DOTALL)
 
 
-def mail_with_files(token: str, address: str) -> dict[str, Any]:
+def mail_with_files(token: str, address: str) -> Any:
     """The arguments of `send_email`: every mail has the one that all have, and every second one of its own."""
     files = {"shared.bin": SHARED}
     if int(token[-1], 16) % 2:

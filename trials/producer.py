@@ -87,15 +87,11 @@ class _FilePushes(Pushes):
 
     def push_many(self, size: int) -> None:
         """All of them or none are accepted."""
-        from mailworker import runtime  # noqa: PLC0415 - as above
-        from mailworker.delivery.accept import to_be_accepted  # noqa: PLC0415
-        from mailworker.worker import calls  # noqa: PLC0415
+        from mailworker import send_email  # noqa: PLC0415 - as above
 
         tokens = [self.new_token("f") for _ in range(size)]
-        limits = runtime.settings().limits
-        mails = [to_be_accepted(calls.read((), mail_with_files(token, address(token)), limits)) for token in tokens]
         self.note("try", *tokens)
-        runtime.spool().accept_many(mails)
+        send_email.many([mail_with_files(token, address(token)) for token in tokens])
         self.note("ack", *tokens)
 
 
