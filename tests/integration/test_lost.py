@@ -29,7 +29,7 @@ def spool(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Spool:
 
 
 def dies(name: str, args: Any, kwargs: Any, task_id: str = "i", eta: Any = None) -> None:
-    lost.wake(name, task_id, args, kwargs, eta, WorkerLostError("killed"))
+    lost.wake(name, task_id, args, kwargs, (None, eta, None), WorkerLostError("killed"))
 
 
 @pytest.mark.parametrize(
