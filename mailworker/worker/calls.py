@@ -110,7 +110,7 @@ def read_message(mail_id: str, args: Any, kwargs: Any, headers: Times, limits: L
     """
     now = datetime.now(UTC)
     call = from_arguments(args, kwargs, limits, from_message=True)
-    wait = call.wait or _or_none(_wait, headers, now) or 0.0
+    wait = call.wait or _wait_of_a_message(headers, now)
     expires = call.expires or _or_none(_expires, headers[2], now) or 0
     compared = call.id is not None and not (kwargs or {}).get("template")
     return replace(call, id=call.id or mail_id, wait=wait, expires=expires, compared=compared)
@@ -151,6 +151,15 @@ def _prefixed(read_it: Callable[..., Any], *arguments: Any) -> Any:
         return read_it(*arguments)
     except TypeError as error:
         raise TypeError(f"send_email: {error}") from None
+
+
+def _wait_of_a_message(headers: Times, now: datetime) -> float:
+    try:
+        return _wait(headers, now)
+    except TypeError:
+        return 0.0
+    except Unsendable:  # so late that it is no argument of ours; it is no reason to send the mail at once
+        return float(moments.LONGEST)
 
 
 def _or_none(read_it: Callable[..., Any], *arguments: Any) -> Any:
