@@ -18,6 +18,7 @@ from .dsn import DsnOptions
 from .email import Limits, RawMail
 from .raw import finished
 from .raw_head import Header, refused
+from .senders import ANYBODY, Senders
 
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ODD: Final = ("no domain", "non-ASCII characters")
@@ -38,6 +39,8 @@ def raw_mail(message: Any, sender: Any, recipients: Any, dsn: Any, limits: Limit
         dsn=None if dsn is None else DsnOptions().from_argument("dsn", dsn, limits),
     )
     _check_recipients(mail, limits)
+    if limits.senders != ANYBODY:
+        _check_senders(mail, headers, limits.senders)
     return mail
 
 
@@ -112,13 +115,26 @@ def _read(header: Header, argument: str) -> list[str]:
     name = header.name.decode("ascii").title()
     parsed: Any = message_from_string(f"{name}: {header.value}\n\n", policy=policy.default)[name]
     if not all(map(_may_be, parsed.defects)):
-        raise refused(f"its {name} cannot be read without guessing: pass {argument}=")
+        raise refused(f"its {name} cannot be read without guessing{argument and f': pass {argument}='}")
     return [_mailbox(item.addr_spec, f"message: {name}") for item in parsed.addresses]
 
 
 def _may_be(defect: Exception) -> bool:
     """Odd, and yet as clear as can be: RFC 6532's letters, a user of this machine, a form of RFC 822."""
     return isinstance(defect, ObsoleteHeaderDefect) or any(words in str(defect) for words in _ODD)
+
+
+def _check_senders(mail: RawMail, headers: list[Header], senders: Senders) -> None:
+    """Where a site says as whom mail may be sent: whoever the message shows as its author, and MAIL FROM."""
+    for header in headers:
+        if header.name in (b"from", b"sender"):
+            shown = _read(header, "")
+            if not shown:
+                raise refused(f"its {header.name.decode('ascii').title()} has no address")
+            for author in shown:
+                senders.check(f"message: {header.name.decode('ascii').title()}", author)
+    if mail.return_path:
+        senders.check("sender", mail.return_path)
 
 
 def _check_recipients(mail: RawMail, limits: Limits) -> None:

@@ -143,3 +143,18 @@ def test_plain_php_s_mail_arrives_with_the_fields_that_are_allowed(site: Site) -
     [attached] = mail.iter_attachments()
     assert attached.get_filename() == "Rechnung Müller 7.txt"
     assert attached.get_content() == "Bestellung 7\n"
+
+
+def test_a_finished_message_arrives_as_it_is(site: Site) -> None:
+    body = "<p>Grüße</p>\r\n.\r\n..\r\n" + "ü" * 490 + "\r\n"
+    message = "From: Ada <ada@example.org>\r\nX-A: 1\r\nSubject: finished\r\nContent-Type: text/html; charset=utf-8\r\n"
+    message += f"Message-ID: <1@example.org>\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\n{body}"
+    site.workers.python(
+        "from mailworker import send_raw\n"
+        f"send_raw.delay({message!r}, '', ['bob@example.com'])\n"
+        f"print(send_raw({message.replace('finished', 'directly')!r}, 'ada@example.org', ['bob@example.com']))\n"
+    )
+    until(lambda: {"finished", "directly"} <= site.received().keys(), what="both messages")
+    octets = [octets for _, octets in site.inbox.mails]
+    assert message.encode() in octets
+    assert message.replace("finished", "directly").encode() in octets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.policy
 from email.message import EmailMessage
 from email.mime.text import MIMEText
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailworker.envelope import Dsn
 from mailworker.errors import Unsendable
-from mailworker.mail import raw
+from mailworker.mail import raw, senders
 from mailworker.mail.address import Mailbox
 from mailworker.mail.author import Author
 from mailworker.mail.email import Limits, RawMail
@@ -207,6 +208,28 @@ def test_an_envelope_that_is_passed_counts_alone() -> None:
 def test_an_envelope_that_is_wrong_says_where(arguments: Any, error: type[Exception], problem: str) -> None:
     with pytest.raises(error, match=problem):
         read(HEAD + REST, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("headers", "sender", "problem"),
+    [
+        (b"From: A <a@x.com>\r\n", "b@x.com", ""),
+        (b"From: a@x.com\r\nReply-To: eve@y.com\r\n", "", ""),
+        (b"From: eve@y.com\r\n", "a@x.com", "message: From: neither the address"),
+        (b"From: a@x.com, eve@y.com\r\n", "a@x.com", "message: From: neither the address"),
+        (b"From: a@x.com\r\nSender: eve@y.com\r\n", "a@x.com", "message: Sender: neither the address"),
+        (b"From: a@x.com\r\n", "eve@y.com", "sender: neither the address"),
+        (b"From: root\r\n", "", "message: From: neither the address"),
+        (b"From: undisclosed:;\r\n", "", "message: its From has no address"),
+        (b"From: <a@x.com> eve@y.com\r\n", "", "message: its From cannot be read without guessing"),
+    ],
+)
+def test_where_a_site_says_as_whom_mail_is_sent_a_finished_message_obeys(
+    headers: bytes, sender: str, problem: str
+) -> None:
+    limits = Limits(senders=senders.read(["x.com"], "site@example.com"))
+    with pytest.raises(Unsendable, match=f"^{problem}") if problem else contextlib.nullcontext():
+        raw_mail(headers + REST, sender, ["b@example.com"], None, limits)
 
 
 def test_a_message_of_another_type_is_refused() -> None:
