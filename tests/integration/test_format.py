@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from mailworker.errors import NewerFormat, SpoolError, WrongFormat
-from mailworker.outcome import Sent
+from mailworker.outcome import Failed, Sent
 from mailworker.spool import Queries, Spool
 from mailworker.spool.constants import SPOOL_FORMAT
 from mailworker.worker.pulse import Pulse
@@ -124,6 +124,24 @@ def test_a_mail_that_an_older_program_still_puts_in_is_sent_like_the_others(spoo
     client.zadd("mailworker:due", {"late": now(client)})
     assert spool.claim("w:1/1.1.0", "", 10).together == ["late"]
     assert [record.id for record in spool.take("w:1/1.1.0", ["late"]).records] == ["late"]
+
+
+def test_format_2_is_migrated_by_its_number_alone(spool: Spool, client: redis.Redis) -> None:
+    for name in ("waits", "dead"):
+        spool.accept(name, b"{}", keyed=True)
+    spool.take("w:1/1.1.0", ["dead"])
+    spool.settle("default", "w:1/1.1.0", [("dead", Failed("refused", "no"))], end=True)
+    client.hdel("mailworker:owners", "w:1/1.1.0")
+    client.set("mailworker:format", 2)
+    before = {key: client.dump(key) for key in client.scan_iter() if key != b"mailworker:format"}
+    client.hset("mailworker:heard", "old:1", now(client) - 2000)
+    with pytest.raises(WrongFormat, match="1 workers of the older version"):
+        spool.accept("m", b"{}")
+    client.delete("mailworker:heard")
+    spool.runner.migrate()
+    assert client.get("mailworker:format") == str(SPOOL_FORMAT).encode()
+    assert {key: client.dump(key) for key in client.scan_iter() if key != b"mailworker:format"} == before
+    assert spool.accept("m", b"{}").new
 
 
 def test_nothing_is_migrated_while_a_worker_of_the_older_version_is_at_work(spool: Spool, client: redis.Redis) -> None:
