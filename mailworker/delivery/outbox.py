@@ -88,7 +88,10 @@ class OutboxSpool:
         blobs: Mapping[str, bytes] = NOTHING, expires: int = 0, digest: bytes = b"",
     ) -> Accepted:  # fmt: skip
         """See `Spool.accept`. Raises `Unsendable` where the mail would have become a dead letter."""
-        return self.accept_many([New(mail_id, payload, delay, keyed, blobs, expires, digest)])[0]
+        try:
+            return self.accept_many([New(mail_id, payload, delay, keyed, blobs, expires, digest)])[0]
+        except IdempotencyError as error:
+            raise IdempotencyError(error.mail_id) from None
 
     def accept_many(self, mails: Sequence[New]) -> list[Accepted]:
         """See `Spool.accept_many`: all of them, or none where it raises."""
@@ -120,14 +123,15 @@ def _put(messages: list[Message]) -> list[bool]:
     another mail, and then none is."""
     with _lock:
         new: list[Message] = []
-        known = {message.id: message for message in outbox if message.keyed}
-        for message in messages:
+        chosen = any(message.keyed for message in messages)
+        known = {message.id: message for message in outbox if message.keyed} if chosen else {}
+        for index, message in enumerate(messages):
             first = known.get(message.id) if message.keyed else None
             if first is None:
                 new.append(message)
                 known[message.id] = message
             elif first.digest and message.digest and first.digest != message.digest:
-                raise IdempotencyError(f"another mail was accepted as {message.id!r:.200} before")
+                raise IdempotencyError(message.id, index)
         outbox.extend(new)
         return [known[message.id] is message for message in messages]
 

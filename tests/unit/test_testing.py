@@ -15,7 +15,8 @@ import pytest
 from celery import Celery, _state
 
 from mailworker import runtime, send_email
-from mailworker.errors import Unsendable
+from mailworker.errors import IdempotencyError, ManyError, Unsendable
+from mailworker.mail.arguments import Mail
 from mailworker.settings import load
 from mailworker.testing import Message, keeping, outbox
 from mailworker.worker import eager
@@ -85,6 +86,31 @@ def test_an_id_is_one_mail(kept: list[Message]) -> None:
     first, second = (send_email.apply_async(("a@example.com", "s", "b"), task_id="order-7") for _ in range(2))
     assert first.id == second.id == "order-7"
     assert len(kept) == 1
+
+
+def test_another_mail_under_a_key_is_an_error(kept: list[Message]) -> None:
+    send_email.delay("a@example.com", "s", "b", idempotency_key="order-7")
+    with pytest.raises(IdempotencyError) as caught:
+        send_email.delay("a@example.com", "s", "another", idempotency_key="order-7")
+    assert (caught.value.mail_id, caught.value.index) == ("order-7", None)
+    mails = [Mail(to="b@example.com", subject="s", body="b"), Mail(to="a@example.com", subject="t", body="b")]
+    mails[1]["idempotency_key"] = "order-7"
+    with pytest.raises(ManyError, match=r"mails\[1\]: idempotency_key: another mail"):
+        send_email.many(mails)
+    assert [mail.recipients for mail in kept] == [("a@example.com",), ("b@example.com",)]
+
+
+def test_many_and_files_and_copies_are_kept_as_they_would_be_sent(kept: list[Message]) -> None:
+    content = bytes(range(256)) * 100  # more than a blob takes
+    results = send_email.many(
+        recipients=["a@example.com", "b@example.com"], subject="s", html="<p>x</p>", bcc="c@example.com",
+        attachments=[("x.bin", content)],
+    )  # fmt: skip
+    assert [mail.id for mail in kept] == [result.id for result in results]
+    assert [mail.recipients for mail in kept] == [(f"{name}@example.com", "c@example.com") for name in "ab"]
+    for mail in kept:
+        assert "bcc" not in mail.message
+        assert [part.get_content() for part in mail.message.iter_attachments()] == [content]
 
 
 def test_many_threads_lose_none(kept: list[Message]) -> None:
