@@ -90,3 +90,5 @@ def base64_slices(content: bytes) -> Iterator[bytes]:
     letters = b2a_base64(view[whole:], newline=False)
     if letters:
         yield b"\r\n".join([*[letters[begin : begin + 76] for begin in range(0, len(letters), 76)], b""])
+    elif not content:
+        yield b"\r\n"  # an empty part has a line as well, or a boundary would stand among headers

@@ -12,11 +12,14 @@ from hashlib import sha256
 from io import BytesIO
 from typing import Final
 
+from ..errors import Unsendable
 from . import encoding, file_parts
 from .body_part import BodyPart
 from .email import Email
 
 _LARGE: Final = 1024 * 1024
+_BOUNDARIES: Final = 100
+"""One is enough, but for who knows the mail's Message-ID and writes it into the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ def write(head: bytes, email: Email, message_id: str, encoded: Mapping[str, byte
     """
     top = _mixed(email, encoded)
     files = sum([len(file.content or b"") for file in email.files])
-    data = _room_for(files * 26 // 19 + sum(map(len, encoded.values())))
+    data = _room_for(files * 26 // 19)
     data.write(head)
     data.writelines(_written(top, _token(top, message_id)))
     data.truncate()
@@ -41,7 +44,8 @@ def write(head: bytes, email: Email, message_id: str, encoded: Mapping[str, byte
 
 def _room_for(octets: int) -> BytesIO:
     """It hands out what is written without a copy, where `join` would hold all parts beside the whole. For large files
-    the room is taken at once: one that grows by and by leaves as much behind as it takes."""
+    the room is taken at once: one that grows slice by slice leaves as much behind as it takes. A part that is finished
+    comes as a whole."""
     data = BytesIO()
     if octets > _LARGE:
         data.seek(octets)
@@ -114,11 +118,11 @@ def _token(top: BodyPart | _Multipart, message_id: str) -> bytes:
 
     Neither base64 nor quoted-printable has `=_` in it, so that only what goes as it is must be searched.
     """
-    for number in range(1000):
+    for number in range(_BOUNDARIES):
         token = sha256(f"{number} {message_id}".encode("utf-8", "surrogatepass")).hexdigest()[:24].encode("ascii")
         if not any(token in part.searched for part in _leaves(top)):
             return token
-    raise AssertionError("a thousand boundaries, and each stands in the text")
+    raise Unsendable("unbuildable", f"its text holds {_BOUNDARIES} boundaries of its own")
 
 
 def _leaves(part: BodyPart | _Multipart) -> Iterable[BodyPart]:

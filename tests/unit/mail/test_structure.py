@@ -166,6 +166,18 @@ def test_no_boundary_stands_in_what_goes_as_it_is(where: str) -> None:
     assert built(email).count(b"=_0_" + token) == 2
 
 
+def test_a_text_of_nothing_but_boundaries_keeps_nobody_busy() -> None:
+    tokens = [sha256(f"{number} id@example.com".encode()).hexdigest()[:24] for number in range(1000)]
+    with pytest.raises(Unsendable) as caught:
+        built(mail("\n".join(tokens).encode(), HTML))
+    assert caught.value.reason == "unbuildable"
+
+
+def test_an_empty_file_has_a_body_of_its_own() -> None:
+    data = built(mail(attachments=(File("a.txt", "a/b", b""), PDF)))
+    assert b'filename="a.txt"\r\n\r\n\r\n--=_0_' in data
+
+
 def test_two_mails_have_boundaries_of_their_own() -> None:
     assert built(mail(b"t", HTML), "a@b") != built(mail(b"t", HTML), "c@b").replace(b"c@b", b"a@b")
 
@@ -190,7 +202,7 @@ def test_base64_has_lines_of_76_letters_and_its_slices_fit_together(content: byt
     import base64
 
     content = content * 700 * times + content
-    assert encoding.base64(content) == base64.encodebytes(content).replace(b"\n", b"\r\n")
+    assert encoding.base64(content) == (base64.encodebytes(content).replace(b"\n", b"\r\n") or b"\r\n")
 
 
 # Mails, invitations and texts as files
