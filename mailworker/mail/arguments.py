@@ -141,8 +141,11 @@ class Several:
 
     def call(self, own: Mapping[str, Any]) -> Call:
         """Of the arguments that only this one has, in which a file may be one of an earlier call. They count where an
-        argument is there twice. Raises as `from_arguments`."""
+        argument is there twice; a context has the variables of both. Raises as `from_arguments`."""
         passed = _passed((), own)
+        common, own_context = self._shared.get("context"), passed.get("context")
+        if isinstance(common, Mapping) and isinstance(own_context, Mapping):
+            passed["context"] = {**common, **own_context}
         own_readers = {name: _READERS[name] for name in passed if name in _READERS}
         readers = {**self._readers, **own_readers} if own_readers else self._readers
         return _any({**self._shared, **self._files.looked_up(passed)}, self._limits, readers)

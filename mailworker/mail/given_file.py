@@ -53,12 +53,16 @@ def size_in_mail(octets: int) -> int:
 
 def check_size(name: str, size: int, most: int) -> None:
     """Raises `Unsendable` where files of `size` octets make a mail too large."""
-    if size > most:
-        raise Unsendable("too_large", f"{name}: {_mib(size)} as a mail, more than the limit of {_mib(most)}")
+    if size <= most:
+        return
+    shown, limit = _mib(size), _mib(most)
+    if shown == limit:
+        shown, limit = f"{size} octets", f"{most}"
+    raise Unsendable("too_large", f"{name}: {shown} as a mail, more than the limit of {limit}")
 
 
 def _mib(octets: int) -> str:
-    return f"{octets / 2**20:.4g} MiB" if octets >= 2**20 else f"{octets} octets"
+    return f"{octets / 2**20:.1f}".removesuffix(".0") + " MiB" if octets >= 2**20 else f"{octets} octets"
 
 
 def _of_path(place: str, path: str | os.PathLike[Any], most: int) -> File:

@@ -15,7 +15,7 @@ from .guest import Guest
 from .names import CHUNKS, MAP, SEND_EMAIL, STARMAP
 
 CANVAS_TASKS: Final = (MAP, STARMAP, CHUNKS, "celery.group", "celery.chain", "celery.chord")
-_POSITIONAL: Final = ("countdown", "eta", "task_id")
+_POSITIONAL: Final = ("countdown", "eta", "task_id", "producer", "connection", "router", "result_cls", "expires")
 
 
 class Application(Guest):

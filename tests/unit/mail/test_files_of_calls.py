@@ -75,16 +75,16 @@ def test_a_large_file_is_refused_before_it_is_read(here: Path) -> None:
     with open("sparse.bin", "wb") as file:
         file.truncate(2**40)
     with pytest.raises(
-        Unsendable, match=r"^attachments\[0\]: 1\.4.* MiB as a mail, more than the limit of 1\.9"
+        Unsendable, match=r"^attachments\[0\]: 14\d+\.\d MiB as a mail, more than the limit of 1\.9 MiB$"
     ) as caught:
         attached("sparse.bin")
     assert caught.value.reason == "too_large"
 
 
 def test_files_that_are_too_large_together_are_told_as_a_mail() -> None:
-    with pytest.raises(Unsendable, match=r"^attachments: 2\.6.* MiB as a mail, more than the limit of 1\.907 MiB$"):
+    with pytest.raises(Unsendable, match=r"^attachments: 2\.6 MiB as a mail, more than the limit of 1\.9 MiB$"):
         mail(attachments=[("a", b"x" * 10**6)] * 2)
-    with pytest.raises(Unsendable, match=r"^attachments: 1\.9\d+ MiB as a mail, more than the limit of 1\.907 MiB$"):
+    with pytest.raises(Unsendable, match=r"^attachments: 2028737 octets as a mail, more than the limit of 2000000$"):
         mail(html="<p>" * 220_000, body="", attachments=[("a", b"x" * 10**6)] * 1)
     with pytest.raises(Unsendable, match=r"^html: 2\.\d+ MiB as a mail"):
         mail(html="<p>" * 900_000, body="")

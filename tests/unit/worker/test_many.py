@@ -9,11 +9,17 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from mailworker import ManyError, send_email
+from mailworker import ManyError, runtime, send_email
 from mailworker.delivery.outbox import Message
 from mailworker.errors import Unsendable
 from mailworker.mail.arguments import SIGNATURE, Mail
+from mailworker.settings import Settings
 from mailworker.testing import keeping
+
+
+def load_with(templates: Path) -> Settings:
+    return Settings.model_validate({"templates": str(templates)})
+
 
 MAIL = {"to": "a@example.com", "subject": "s", "body": "b"}
 
@@ -57,6 +63,18 @@ def test_what_a_mail_has_of_its_own_counts_before_what_all_have(outbox: list[Mes
     many([{"to": "a@example.com"}, {"to": "b@example.com", "subject": "own", "cc": None}], subject="s", body="b",
          cc="c@example.com", reply_to="r@example.com")  # fmt: skip
     assert [(mail.message["subject"], mail.message["cc"]) for mail in outbox] == [("s", "c@example.com"), ("own", None)]
+
+
+def test_a_context_has_the_variables_of_all_and_each_ones_own(
+    tmp_path: Path, outbox: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.txt").write_text("{{ site }} {{ name }} {{ own | default('-') }}")
+    monkeypatch.setattr(runtime, "settings", lambda: load_with(tmp_path))
+    many(recipients=[("a@example.com", {"name": "A"}), {"to": "b@example.com", "context": {"name": "B", "own": 1}},
+                     ("c@example.com", {"name": "C", "site": "other"})], subject="s", template="t",
+         context={"site": "here"})  # fmt: skip
+    texts = [mail.message.get_content().strip() for mail in outbox]
+    assert texts == ["here A -", "here B 1", "other C -"]
 
 
 def test_what_comes_bit_by_bit_is_taken_bit_by_bit_and_progress_is_told(outbox: list[Message]) -> None:
