@@ -2,7 +2,7 @@
 std = {
   globals = {"ARGV", "KEYS"},
   read_globals = {
-    "cjson", "ipairs", "math", "next", "pairs", "redis", "string", "table", "tonumber", "tostring", "type", "unpack",
+    "cjson", "ipairs", "math", "pairs", "redis", "string", "table", "tonumber", "tostring", "type", "unpack",
   },
 }
 max_line_length = false  -- of keys with their prefix; a test looks at the files themselves

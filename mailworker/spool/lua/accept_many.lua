@@ -37,7 +37,7 @@ local function names_by(signs)
   for number, id in ipairs(ids) do
     local sign = signs:sub(number, number)
     names[number] = sign == KNOWN and '' or sign == NEW and id or name_beside(id, token)
-    if ring == 0 and sign ~= KNOWN and waits_to_be_rung_for(names[number]) then ring = number end
+    if ring == 0 and sign ~= KNOWN and redis.call('ZSCORE', RUNG, names[number]) then ring = number end
   end
   return names, ring
 end
@@ -49,7 +49,7 @@ if another then return {'another', {another}, 0} end
 if #missing > 0 then return {'missing', missing, 0} end
 
 -- One doorbell wakes an idle system, and the child that answers it has the bridge rung for the others.
-local may_ring, ring, names, made = caller_may_ring(), 0, {}, {}
+local may_ring, ring, names, made = rung() < children() * BATCH, 0, {}, {}
 local sequence = redis.call('INCRBY', SEQUENCE, #ids) - #ids
 for number, id in ipairs(ids) do
   local name, wait_ms = name_of[number], tonumber(waits_ms[number])

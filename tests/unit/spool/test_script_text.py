@@ -17,7 +17,7 @@ from mailworker.spool.scripts import ALL, WITH_LISTS, name_of
 from tests.lua_scopes import Check
 
 REDIS = (
-    "ARGV", "KEYS", "cjson", "ipairs", "math", "next", "pairs", "redis", "string", "table", "tonumber", "tostring",
+    "ARGV", "KEYS", "cjson", "ipairs", "math", "pairs", "redis", "string", "table", "tonumber", "tostring",
     "type", "unpack",
 )  # fmt: skip
 """What Redis lets a script use, as far as ours do."""

@@ -19,7 +19,7 @@ local AGAIN = 'again'
 local function name_beside(id, mark) return id .. '~' .. redis.sha1hex(mark:sub(1, TOKEN) .. id):sub(1, 12) end
 
 -- What became of the mail that has this id: 'another', AGAIN, or words; nil where this one is to be written. And the
--- id under which it is to be written, or was by this very call.
+-- id under which it is to be written, or was by this very call; and then, whether it waits to be rung for.
 local function known(id, chosen, mark)
   if redis.call('EXISTS', MAIL .. id, DAY .. id) == 0 then return nil, id end
   local first, digest = redis.call('GET', DAY .. id), mark:sub(TOKEN + 1)
@@ -33,25 +33,18 @@ local function known(id, chosen, mark)
     return redis.call('HSTRLEN', MAIL .. id, 'keyed') > 1 and not has('is:' .. digest)
   end
 
-  if first and first:sub(1, TOKEN) == mark:sub(1, TOKEN) then
+  local by_this_call = first and first:sub(1, TOKEN) == mark:sub(1, TOKEN)
+  if by_this_call or (is_there and not chosen) then
     local beside = name_beside(id, mark)
-    return AGAIN, redis.call('EXISTS', MAIL .. beside) == 1 and beside or id
+    if by_this_call and redis.call('EXISTS', MAIL .. beside) == 1 then id = beside end
+    return AGAIN, id, has('sequence') and not has('ended') and redis.call('ZSCORE', RUNG, id)
   end
-  if not chosen then return is_there and AGAIN or nil, id end
+  if not chosen then return nil, id end
   if is_there and has('ended') and not first then return nil, name_beside(id, mark) end
   if is_another() then return 'another' end
   if not is_there then return 'was taken out' end
   return has('ended') and 'is a dead letter' or has('sequence') and 'waits' or 'was sent'
 end
-
--- The answer to the call that accepted this mail was lost, and its doorbell was not rung.
-local function waits_to_be_rung_for(id)
-  return redis.call('HEXISTS', MAIL .. id, 'sequence') == 1 and redis.call('HEXISTS', MAIL .. id, 'ended') == 0
-    and redis.call('ZSCORE', RUNG, id) and true or false
-end
-
--- A doorbell each for a flood would only fill the broker: then the bridge rings for many at once.
-local function caller_may_ring() return rung() < children() * BATCH end
 
 -- The record, with all that is about it: of the mail whose caller calls it `id`, under this name. The first write is
 -- one that a full Redis refuses.

@@ -14,23 +14,9 @@ local function missing_blobs(blobs, known)
   return missing
 end
 
--- By how many records more, or less, each is needed. Collected, and written at once by `write_changes`.
+-- By how many records more, or less, each is needed: see `write_changes`.
 local needed = {}
 
 local function need_blobs(blobs, by)
   for digest in blobs:gmatch('%S+') do needed[digest] = (needed[digest] or 0) + by end
-end
-
--- What is needed stays, what is needed by none any more is gone. Not for the first write of a script: a full Redis must
--- refuse before it, or not at all.
-local function write_needed()
-  for digest, by in pairs(needed) do
-    if redis.call('HINCRBY', BLOBS, digest, by) <= 0 then
-      redis.call('HDEL', BLOBS, digest)
-      redis.call('UNLINK', BLOB .. digest)
-    elseif by > 0 then
-      redis.call('PERSIST', BLOB .. digest)
-    end
-    needed[digest] = nil
-  end
 end

@@ -13,7 +13,7 @@ local function write_all(command, key, items)
 end
 
 -- What a script changes in COUNTS, DUE and BLOBS is collected, and written at once by `write_changes`: before it ends,
--- and before it reads them.
+-- and before it reads them. Not as its first write: a full Redis must refuse before it, or not at all.
 local counted, due, not_due = {}, {}, {}
 
 local function count(name, by) counted[name] = (counted[name] or 0) + by end
@@ -29,7 +29,15 @@ local function write_changes()
     if by ~= 0 then redis.call('HINCRBY', COUNTS, name, by) end
     counted[name] = nil
   end
-  if next(needed) then write_needed() end
+  for digest, by in pairs(needed) do
+    if redis.call('HINCRBY', BLOBS, digest, by) <= 0 then
+      redis.call('HDEL', BLOBS, digest)
+      redis.call('UNLINK', BLOB .. digest)
+    elseif by > 0 then
+      redis.call('PERSIST', BLOB .. digest)
+    end
+    needed[digest] = nil
+  end
   if #due > 0 then
     write_all('ZADD', DUE, due)
     due = {}
