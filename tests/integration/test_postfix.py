@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 from mailworker.delivery.back_off import Policy
+from mailworker.delivery.compose import build
 from mailworker.delivery.decide import decide
 from mailworker.envelope import Envelope
 from mailworker.errors import SmtpError
+from mailworker.mail.address import Mailbox
+from mailworker.mail.arguments import from_arguments
+from mailworker.mail.author import Author
+from mailworker.mail.email import Limits
 from mailworker.outcome import Deferred
 from mailworker.smtp import session
 from mailworker.smtp.journal import Outgoing
@@ -20,8 +25,9 @@ from mailworker.smtp.opening import open_connection
 from mailworker.smtp.relay import Relay
 from mailworker.smtp.warm import WarmConnection
 
-from .postfix import Postfix
+from .postfix import Forwarding, Postfix
 from .smtp_client import QUICK, Journal, until
+from .smtp_server import SmtpServer
 
 WAYS = pytest.mark.parametrize(
     "values", [{}, {"chunking": False}, {"pipelining": False}], ids=["bdat", "pipelined", "steps"]
@@ -171,3 +177,44 @@ def test_a_postfix_that_was_stopped_leaves_no_process() -> None:
         os.kill(master, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(master, 0)
+
+
+RICH: dict[str, dict[str, Any]] = {
+    "html": {"body": "text", "html": "<p>Grüße</p>" * 300},
+    "all": {
+        "html": '<img src="cid:logo">', "inline": {"logo": ("logo.png", bytes(range(256)) * 40)}, "cc": "c@relay.test",
+        "bcc": "b@relay.test", "reply_to": ["r@example.com", "Ü <r2@example.com>"], "sender": "Größe <g@example.com>",
+        "attachments": [("Rechnung Müller.pdf", b"%PDF" * 3000), ("文件 (1).docx", b"."), ("empty.bin", b"")],
+        "headers": {"X-Long": "words " * 200, "List-Id": "<l.example.com>"},
+        "list_unsubscribe": "https://example.com/" + "u" * 150, "dsn": {"notify": ["SUCCESS", "FAILURE"]},
+    },
+    "mails": {
+        "body": ".\r\n..\n.", "attachments": [
+            ("m.eml", b"Subject: s\n\n.\nFrom the first\n", "message/rfc822"),
+            ("i.ics", b"BEGIN:VCALENDAR\nMETHOD:REQUEST\nEND:VCALENDAR\n", "text/calendar; method=REQUEST"),
+        ],
+    },
+    "large": {"body": "x", "attachments": [("large.bin", bytes(range(256)) * 12_000)]},
+}  # fmt: skip
+
+
+def test_rich_mails_leave_a_postfix_as_they_came() -> None:
+    """Line by line: nothing of them is too long, has bare line ends or eight bits, which Postfix would mend."""
+    author, ways = Author(Mailbox("site@example.com")), {"bdat": {}, "data": {"chunking": False}}
+    mails = {name: from_arguments(("a@relay.test", f"Zoë's {name}"), RICH[name], Limits()).mail for name in RICH}
+    with SmtpServer() as server, Forwarding(server.port) as postfix:
+        sent: list[Outgoing] = []
+        for way, values in ways.items():
+            names = {f"{way}-{name}": email for name, email in mails.items()}
+            todo = [Outgoing(name, build(email, author, f"{name}@example.com", 1)) for name, email in names.items()]
+            with closing(open_connection(relay(postfix, **values))) as connection:
+                journal = Journal(todo)
+                session.send(connection, journal)
+            assert set(journal.codes.values()) == {250}
+            sent += todo
+        until(lambda: sum(len(each.recipients) for each in server.mails) == 6 * len(ways), 20)
+    for mail in sent:
+        arrived = [each for each in server.mails if f"<{mail.id}@example.com>".encode() in each.data]
+        assert all(each.data.endswith(b"\r\n" + mail.envelope.data) for each in arrived), mail.id
+        assert {address for each in arrived for address in each.recipients} == set(mail.envelope.recipients)
+    assert b"b@relay.test" not in b"".join(mail.envelope.data for mail in sent)
