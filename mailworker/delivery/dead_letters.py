@@ -79,11 +79,12 @@ def blobs_of(queries: Queries, letter: DeadLetter, limits: Limits) -> dict[str, 
 
 
 def message_of(letter: DeadLetter, blobs: Mapping[str, bytes], author: Author, limits: Limits) -> bytes:
-    """Its octets as they would be sent. Raises `Unsendable`, also where a file is gone from Redis."""
+    """Its octets as they would be sent, but for signatures. Raises `Unsendable`, also where a file is gone from
+    Redis."""
     mail = from_record(letter.raw, limits) if letter.framed else from_entry(letter.raw, limits)
     if isinstance(mail, Email):
         mail = with_blobs(mail, blobs)
-    return build(mail, author, author.message_id(letter.origin or letter.id), letter.accepted).data
+    return build(mail, author.unsigned, author.message_id(letter.origin or letter.id), letter.accepted).data
 
 
 def as_fields(letter: DeadLetter, blobs: Mapping[str, bytes] = NO_BLOBS) -> dict[str, Any]:

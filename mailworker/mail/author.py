@@ -26,6 +26,11 @@ class Author:
         """Of the mail that was accepted under the id `origin`."""
         return f"{origin}@{self.domain}"
 
+    @property
+    def unsigned(self) -> Author:
+        """For who only looks at mails, and need not be able to read the keys."""
+        return replace(self, signers=None)
+
     def signed(self, envelope: Envelope, accepted_ms: int) -> Envelope:
         """With its signatures, the last that is done to its octets. Raises `Unsendable` where it must have one and
         cannot."""

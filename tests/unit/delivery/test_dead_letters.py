@@ -9,9 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from mailworker.delivery.dead_letters import Selection, addresses, as_fields, missing, select
+from mailworker.delivery.dead_letters import Selection, addresses, as_fields, message_of, missing, select
 from mailworker.mail.address import Mailbox
-from mailworker.mail.email import Email, RawMail
+from mailworker.mail.author import Author
+from mailworker.mail.dkim import Signers
+from mailworker.mail.dkim_keys import Source
+from mailworker.mail.email import Email, Limits, RawMail
 from mailworker.mail.frame import to_record
 from mailworker.spool import DeadLetter, Queries
 
@@ -112,3 +115,11 @@ def test_the_public_shape() -> None:
     }  # fmt: skip
     assert as_fields(letter("m"))["recipients"] is None
     assert as_fields(letter("m"), {"ab": b"%PDF"})["files_base64"] == {"ab": "JVBERg=="}
+
+
+def test_one_is_looked_at_without_the_keys_that_its_mail_would_be_signed_with() -> None:
+    """Whoever runs the commands need not be able to read them, and one that no key fits is there to be looked at."""
+    signers = Signers((Source("example.org", "s1", "/nowhere/dkim.pem"),), required=True)
+    author = Author(Mailbox("site@example.com"), signers)
+    data = message_of(letter("ann", "dkim_no_key", to="ann@example.com"), {}, author, Limits())
+    assert data.startswith(b"Subject: s\r\nFrom: site@example.com\r\n")
