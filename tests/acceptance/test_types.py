@@ -60,9 +60,25 @@ try:
 except ManyError as error:
     index: int = error.index
 """,
+    "a finished message": """
+from email.message import EmailMessage
+from mailworker import send_raw
+mail_id: str = send_raw.delay(EmailMessage(), idempotency_key="k", expires=60, dsn={"notify": "NEVER"}).id
+message_id: str = send_raw(b"From: a@example.com", "", ["b@example.com"])
+""",
+    "a test's mails": """
+from mailworker.testing import Message, keeping
+with keeping() as outbox:
+    mails: list[Message] = outbox
+    names: tuple[str, ...] = mails[0].recipients
+    subject: str = mails[0].message["subject"]
+""",
     "its errors": f"try:\n    send_email({MAIL})\nexcept MailFailed as error:\n    reason: str = error.reason",
 }
 WRONG = {
+    "a message that is no message": (
+        "from mailworker import send_raw\nsend_raw.delay(7)", 'Argument 1 to "delay" of "SendRaw"',
+    ),
     "an unknown argument": ('send_email.delay(too="x")', 'Unexpected keyword argument "too" for "delay"'),
     "a number for a text": (
         'send_email.delay(to="a@example.com", subject=3, body="b")', 'Argument "subject" to "delay" of "SendEmail" has'
