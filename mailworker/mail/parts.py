@@ -17,7 +17,7 @@ class Parts:
     def take(self, size: int) -> bytes:
         """The next part. Raises `Unsendable` where it is not there as a whole."""
         begin, self.position = self.position, self.position + size
-        if self.position > len(self.data):
+        if not begin <= self.position <= len(self.data):
             raise Unsendable("format", "a frame that is cut off")
         return self.data[begin : self.position]
 

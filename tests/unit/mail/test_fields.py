@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -17,7 +18,7 @@ from mailworker.mail.email import Email, Limits, RawMail
 from mailworker.mail.entry import check_size, from_entry, to_entry, to_php, writer
 from mailworker.mail.fields import FIELDS, PLAIN, Field
 from mailworker.mail.file import File
-from mailworker.mail.frame import from_frame, to_frame
+from mailworker.mail.frame import from_frame, from_record, to_frame
 from mailworker.mail.mailboxes import Mailboxes
 from mailworker.mail.text import Text
 
@@ -68,6 +69,18 @@ def test_the_table_and_the_mail_have_the_same_fields_and_so_has_the_signature() 
 @given(rich_emails())
 def test_what_is_written_as_a_frame_is_the_mail_that_is_read(email: Email) -> None:
     assert from_frame(to_frame(email)) == email
+
+
+@given(rich_emails(), st.data())
+def test_a_frame_that_is_damaged_is_a_mail_or_a_dead_letter(email: Email, data: st.DataObject) -> None:
+    frame = bytearray(to_frame(email))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(frame) - 1))
+        frame[at : at + data.draw(st.integers(0, 4))] = data.draw(
+            st.binary(max_size=4) | st.sampled_from([b"-9", b"{"])
+        )
+    with contextlib.suppress(Unsendable):
+        from_record(bytes(frame), LIMITS)
 
 
 @given(st.builds(RawMail, st.lists(ADDRESSES).map(tuple), ADDRESSES | st.just(""), OCTETS, DSN | st.none()))
