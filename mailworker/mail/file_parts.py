@@ -22,6 +22,9 @@ from .media_type import MediaType
 _CID: Final = re.compile(r"(?!.*=\?)[!-;=?-~]{1,900}")  # nor what a reader may take for an encoded word
 _OCTETS: Final = MediaType("application/octet-stream", ())
 _ICS: Final = MediaType("application/ics", ())
+_MOST_CHARSETS: Final = 256
+_charsets: Final[dict[str, str]] = {}
+"""By the digests of files: what is true of a file's octets stays true."""
 
 
 def attachment(file: File, encoded: Mapping[str, bytes]) -> BodyPart:
@@ -48,9 +51,8 @@ def invitation(files: tuple[File, ...], encoded: Mapping[str, bytes]) -> BodyPar
     found = [file for file in files if file.type and _is_invitation(_kind(file))]
     if len(found) != 1:
         return None
-    content = _content(found[0], encoded)
-    transfer, body = encoding.text(content)
-    head = _head(_with_charset(_kind(found[0]), content), "", transfer.decode("ascii"), "", "")
+    transfer, body = encoding.text(_content(found[0], encoded))
+    head = _head(_with_charset(_kind(found[0]), found[0], encoded), "", transfer.decode("ascii"), "", "")
     return BodyPart(head, (body,), body if transfer == b"7bit" else b"", b"\r\n")
 
 
@@ -71,16 +73,28 @@ def _mail(file: File, kind: MediaType, encoded: Mapping[str, bytes]) -> BodyPart
 
 
 def _encoded(file: File, kind: MediaType, disposition: str, encoded: Mapping[str, bytes]) -> BodyPart:
-    if kind.kind.startswith("text/") and not kind.has("charset"):
-        kind = _with_charset(kind, _content(file, encoded))
+    if kind.kind.startswith("text/"):
+        kind = _with_charset(kind, file, encoded)
     head = _head(kind, file.name, "base64", "inline" if file.cid else disposition, file.cid)
     finished = encoded.get(file.digest) if file.digest else None
     return BodyPart(head, encoding.base64_slices(_content(file, encoded)) if finished is None else (finished,))
 
 
-def _with_charset(kind: MediaType, content: bytes) -> MediaType:
-    charset = "" if kind.has("charset") else charset_of(content)
+def _with_charset(kind: MediaType, file: File, encoded: Mapping[str, bytes]) -> MediaType:
+    charset = "" if kind.has("charset") else _charset(file, encoded)
     return MediaType(kind.kind, (*kind.parameters, ("charset", charset))) if charset else kind
+
+
+def _charset(file: File, encoded: Mapping[str, bytes]) -> str:
+    """A file that many mails have is looked at once."""
+    charset = _charsets.get(file.digest)
+    if charset is None:
+        charset = charset_of(_content(file, encoded))
+        if file.digest:
+            if len(_charsets) >= _MOST_CHARSETS:
+                _charsets.clear()
+            _charsets[file.digest] = charset
+    return charset
 
 
 def _content(file: File, encoded: Mapping[str, bytes]) -> bytes:

@@ -139,6 +139,22 @@ def test_a_mail_is_the_same_octets_with_parts_that_were_finished_before(email: E
     assert build(known, SENDER, "id@example.com", AT, encoded).data == built(email)
 
 
+def test_a_text_file_that_many_mails_have_is_not_decoded_for_each() -> None:
+    content = "ü".encode() * 2**20
+    digest = sha256(content).hexdigest()
+    part = {digest: encoding.base64(content)}
+    email = mail(attachments=(File("a.csv", "text/csv", None, digest),))
+    first = build(email, SENDER, "id@example.com", AT, part).data
+    assert first == built(mail(attachments=(File("a.csv", "text/csv", content),)))
+    tracemalloc.start()
+    try:
+        assert build(email, SENDER, "id@example.com", AT, part).data == first
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.3 * len(first)
+
+
 def test_a_file_whose_octets_are_nowhere_is_not_left_out() -> None:
     with pytest.raises(Unsendable, match="octets of a file") as caught:
         built(mail(attachments=(File("a", "application/pdf", None, "0" * 64),)))
