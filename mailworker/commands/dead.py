@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,18 +56,18 @@ def _selected(
     yield from dead_letters.select(queries, wanted, datetime.now(UTC).timestamp(), payloads)
 
 
-def _fields(letter: DeadLetter, with_files: bool = False) -> dict[str, Any]:
+def _fields(letter: DeadLetter, files: Mapping[str, bytes] | None = None) -> dict[str, Any]:
     from ..delivery.dead_letters import as_fields  # noqa: PLC0415
 
-    return as_fields(letter, _files_of(letter) if with_files else {})
+    return as_fields(letter, files or {})
 
 
-def _files_of(letter: DeadLetter) -> dict[str, bytes]:
-    """Its large files, by digest."""
+def _files_of(letter: DeadLetter, but: Container[str] = ()) -> dict[str, bytes]:
+    """Its large files, by digest, but for those."""
     from ..delivery.dead_letters import blobs_of  # noqa: PLC0415
     from ..runtime import settings  # noqa: PLC0415
 
-    return blobs_of(make_queries(), letter, settings().limits) if letter.framed else {}
+    return blobs_of(make_queries(), letter, settings().limits, but) if letter.framed else {}
 
 
 @dead.command("list")
@@ -158,13 +158,16 @@ def drop(yes: bool, **selection: Any) -> None:
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
 @one_line_errors
 def export(output: Path, **selection: Any) -> None:
-    """Write dead letters to a file, one JSON object a line, with their files. They stay where they are."""
+    """Write dead letters to a file, one JSON object a line, each of their files once. They stay where they are."""
     count = 0
+    written: set[str] = set()
     try:
         with output.open("x", encoding="utf-8") as file:
             output.chmod(0o600)  # it holds addresses and bodies
             for letter in _selected(**selection, payloads=True):
-                file.write(json.dumps(_fields(letter, with_files=True), ensure_ascii=False) + "\n")
+                files = _files_of(letter, written)
+                file.write(json.dumps(_fields(letter, files), ensure_ascii=False) + "\n")
+                written |= files.keys()
                 count += 1
     except OSError as error:
         sys.exit(f"mailworker: {output}: {error.strerror}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -72,10 +72,11 @@ def mail_of(letter: DeadLetter, limits: Limits) -> Email | RawMail | None:
         return None
 
 
-def blobs_of(queries: Queries, letter: DeadLetter, limits: Limits) -> dict[str, bytes]:
-    """The large files that go with it, by digest, as far as Redis has them. Raises `SpoolError`."""
+def blobs_of(queries: Queries, letter: DeadLetter, limits: Limits, but: Container[str] = ()) -> dict[str, bytes]:
+    """The large files that go with it, by digest, as far as Redis has them, but for those. Raises `SpoolError`."""
     mail = mail_of(letter, limits) if letter.framed else None
-    return queries.blobs(digests(mail)) if mail else {}
+    wanted = [digest for digest in digests(mail) if digest not in but] if mail else []
+    return queries.blobs(wanted) if wanted else {}
 
 
 def message_of(letter: DeadLetter, blobs: Mapping[str, bytes], author: Author, limits: Limits) -> bytes:
@@ -89,7 +90,7 @@ def message_of(letter: DeadLetter, blobs: Mapping[str, bytes], author: Author, l
 
 def as_fields(letter: DeadLetter, blobs: Mapping[str, bytes] = NO_BLOBS) -> dict[str, Any]:
     """The public shape of a dead letter: times are ISO 8601 in UTC. `at` is `ended` under its first name. `blobs` are
-    the files beside its payload, which with it make the whole mail."""
+    files beside its payload."""
     files = {digest: base64.b64encode(octets).decode("ascii") for digest, octets in blobs.items()}
     return {
         "id": letter.id,

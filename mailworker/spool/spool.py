@@ -275,7 +275,8 @@ def _place(answer: Sequence[int]) -> Place:
 def _record(item: list[Any]) -> Record:
     mail_id, payload, size, at, tries, recipients, since, origin, expires = item
     remaining = tuple(json.loads(recipients)) if recipients else None
+    until = int(expires)
     return Record(
         mail_id.decode(), payload, size, int(at), int(tries), remaining, int(since), origin.decode(),
-        framed=int(expires) >= 0, expires=max(0, int(expires)),
+        framed=until >= 0, expires=max(0, until),
     )  # fmt: skip
