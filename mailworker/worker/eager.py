@@ -18,13 +18,22 @@ _NAMES: Final = ("task_always_eager", "CELERY_ALWAYS_EAGER", "CELERY_TASK_ALWAYS
 
 def is_on(ours: Any) -> bool:
     """`ours` is the app of our tasks. Makes no app where the program has none."""
-    return _says(ours) or _said_by(_state._tls.current_app or _state.default_app)
+    if _says(ours):
+        return True
+    host = _state._tls.current_app or _state.default_app
+    if host is not None and not _is_fallback(host):
+        return _said_by(host)
+    # In a thread that has no current app: whatever apps the program has.
+    others = [app for app in _state._get_active_apps() if app is not ours and not _is_fallback(app)]
+    return any(map(_said_by, others))
 
 
-def _said_by(host: Celery | None) -> bool:
-    # Celery's fallback, which it makes for whoever asks for an app and has none, is not the program's word.
-    if host is None or (host.main == "default" and not host.configured):
-        return False
+def _is_fallback(app: Celery) -> bool:
+    """Celery makes one for whoever asks for an app and has none: that is not the program's word."""
+    return app.main == "default" and not app.configured
+
+
+def _said_by(host: Celery) -> bool:
     try:
         return _says(host)
     except Exception:  # noqa: BLE001 - settings that cannot be read are no matter of ours

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from celery import Celery, _state
@@ -187,9 +188,22 @@ def test_eager_mode_sends_where_it_is_told_to(settings_of: Any, whose: str, monk
     assert (len(sent), outbox) == (1, [])
 
 
+def test_a_host_that_is_eager_is_so_in_each_of_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's current app is that of the thread which made it."""
+    monkeypatch.setattr(_state, "_apps", WeakSet())
+    monkeypatch.setattr(_state._tls, "current_app", None)
+    monkeypatch.setattr(_state, "default_app", Celery("default", set_as_current=False))
+    host = Celery("host", set_as_current=False)
+    assert not eager.is_on(app)
+    host.conf.task_always_eager = True
+    assert eager.is_on(app)
+    host.close()
+
+
 def test_looking_at_a_host_makes_no_app_and_reads_no_settings_that_nobody_chose(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(_state, "_apps", WeakSet())
     monkeypatch.setattr(_state._tls, "current_app", None)
     monkeypatch.setattr(_state, "default_app", None)
     assert not eager.is_on(app)
