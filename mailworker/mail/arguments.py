@@ -90,8 +90,8 @@ _PARAMETERS: Final = frozenset(SIGNATURE.parameters)
 _IN_ORDER: Final = ("to", "subject", "body")
 """Those that may be passed without their names."""
 _USUAL: Final = frozenset(_IN_ORDER)
-_CONTENT: Final = ("body", "html", "template", "attachments", "inline")
-"""One of these is there, or there is no mail."""
+_CONTENT: Final = ("html", "template", "attachments", "inline")
+"""One of these is there, or a body, or there is no mail."""
 _READERS: Final = {field.name: field.kind.from_argument for field in FIELDS}
 _READERS_OF_MESSAGE: Final = {
     field.name: getattr(field.kind, "from_message", field.kind.from_argument) for field in FIELDS
@@ -182,7 +182,7 @@ def _check_needed(passed: Mapping[str, Any]) -> None:
         raise TypeError("send_email: missing a required argument: 'to'")
     if "subject" not in passed and "template" not in passed:
         raise TypeError("send_email: missing a required argument: 'subject'")
-    if passed.keys().isdisjoint(_CONTENT):
+    if "body" not in passed and not any(passed.get(name) for name in _CONTENT):
         raise TypeError("send_email: missing a required argument: 'body' (or html, template, attachments)")
 
 

@@ -24,8 +24,8 @@ def id_of_key(name: str, value: Any) -> str:
     """The key itself where it can be an id, else its SHA-256. Raises `TypeError`, `Unsendable`."""
     if not isinstance(value, str):
         raise TypeError(f"{name}: expected a string, got {type(value).__name__}")
-    if not 0 < len(value) <= _LONGEST_KEY:
-        raise Unsendable("bad_field", f"{name}: {len(value)} characters, expected 1 to {_LONGEST_KEY}")
+    if not value.strip() or len(value) > _LONGEST_KEY:
+        raise Unsendable("bad_field", f"{name}: {len(value.strip())} characters, expected 1 to {_LONGEST_KEY}")
     return value if _is_id(value) else sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 

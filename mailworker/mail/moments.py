@@ -15,16 +15,19 @@ from ..errors import Unsendable
 LONGEST: Final = 10 * 366 * 86_400
 """Seconds. What is more is a mistake, and most often a Unix time."""
 
+_EVER: Final = 10**11
+"""Seconds: more than there are in all years."""
 _ZONE: Final = "has no time zone; write datetime.now(UTC) + …, or give it a tzinfo"
 
 
 def seconds(name: str, value: Any) -> float:
     """A number of seconds, or a `timedelta`. Raises `TypeError`."""
     if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return _within(name, value.total_seconds())
+    endless = isinstance(value, float) and not math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or endless:
         raise TypeError(f"{name}: expected seconds as a number, or a timedelta, got {_shown(value)}")
-    return _within(name, float(value))
+    return float(max(_within(name, value), -_EVER))  # of an integer of any length
 
 
 def wait(name: str, value: Any, now: datetime, naive: bool = False) -> float:

@@ -128,6 +128,8 @@ def test_what_is_passed_becomes_that_mail(passed: dict[str, Any], made: dict[str
         ({"subject": b"s"}, TypeError, "subject: expected str, got bytes"),
         ({"body": ...}, TypeError, "send_email: missing a required argument: 'body' (or html, template, attachments)"),
         ({"body": None}, TypeError, "send_email: missing a required argument: 'body'"),
+        ({"body": None, "html": ""}, TypeError, "send_email: missing a required argument: 'body'"),
+        ({"body": ..., "attachments": [], "inline": {}}, TypeError, "send_email: missing a required argument: 'body'"),
         ({"html": b"<p>"}, TypeError, "html: expected str, got bytes"),
         ({"html": "\ud800"}, Unsendable, "html: holds a lone surrogate"),
         ({"sender": "nobody"}, Unsendable, "sender: an address has no @"),
