@@ -42,7 +42,7 @@ ROWS: Final[dict[str, Callable[[Options], Table]]] = {
 CHART: Final = ROOT / "docs" / "performance.svg"
 CHARTED: Final = ("loopback", "distance", "pools")
 ONLY_WHEN_ASKED: Final = ("pools", "wide", "million")
-QUICK: Final = ("loopback", "distance", "latency", "delay")
+QUICK: Final = ("loopback", "distance", "latency", "delay", "html", "many")
 
 
 def main() -> int:
