@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 STEP: Final = (250, 1024 * 1024)
 """Mails and octets that one script accepts, at most: Redis does nothing else meanwhile."""
 
+FILES_OF_A_STEP: Final = 16 * 1024 * 1024
+"""Octets, each file once: what is put there first must still be there when the last of them is."""
+
 STAGED_SECONDS: Final = 60
 
 TOKEN: Final = 9
@@ -88,28 +91,44 @@ class Acceptance:
     ) -> Any:
         """Puts there what is missing and asks again, until nothing is."""
         for _ in range(ROUNDS):
-            for digest in missing:
-                self._stage(digest.decode(), blobs)
+            self._stage([digest.decode() for digest in missing], blobs)
             answer, missing = ask()
             if not missing:
                 return answer
         raise SpoolError("Redis does not keep a file of this mail for as long as it takes to accept it: see its memory")
 
-    def _stage(self, digest: str, blobs: Mapping[str, bytes]) -> None:
-        """One that is there already stays as it is: others may need it."""
-        self._runner.read("SET", self._keys(Key.BLOB, digest), blobs[digest], "NX", "EX", STAGED_SECONDS)
+    def _stage(self, digests: Iterable[str], blobs: Mapping[str, bytes]) -> None:
+        """Small ones with one round trip. One that is there already stays as it is: others may need it."""
+        commands: list[tuple[Any, ...]] = []
+        octets = 0
+        for digest in digests:
+            content = blobs[digest]
+            if commands and octets + len(content) > STEP[1]:
+                self._runner.read_many(commands)
+                commands, octets = [], 0
+            commands.append(("SET", self._keys(Key.BLOB, digest), content, "NX", "EX", STAGED_SECONDS))
+            octets += len(content)
+        self._runner.read_many(commands)
 
 
 def steps(mails: Iterable[New], mails_at_most: int = STEP[0], octets: int = STEP[1]) -> Iterator[list[New]]:
-    """Such as one script accepts: at least one mail each."""
+    """Such as one script accepts: at least one mail each, and no more files than can be put there in time."""
     step: list[New] = []
-    size = 0
+    files: set[str] = set()
+    size = size_of_files = 0
     for mail in mails:
-        if step and (len(step) >= mails_at_most or size + len(mail.payload) > octets):
+        more = sum([len(content) for digest, content in mail.blobs.items() if digest not in files]) if mail.blobs else 0
+        if step and (
+            len(step) >= mails_at_most
+            or size + len(mail.payload) > octets
+            or (more and size_of_files + more > FILES_OF_A_STEP)
+        ):
             yield step
-            step, size = [], 0
+            step, files, size, size_of_files = [], set(), 0, 0
+            more = sum(map(len, mail.blobs.values()))
         step.append(mail)
-        size += len(mail.payload)
+        size, size_of_files = size + len(mail.payload), size_of_files + more
+        files |= mail.blobs.keys()
     if step:
         yield step
 

@@ -141,4 +141,8 @@ def test_steps_are_as_large_as_one_script_should_be_and_hold_all() -> None:
     assert all(len(step) <= STEP[0] and sum(len(mail.payload) for mail in step) <= STEP[1] for step in found)
     assert [len(step) for step in steps([New("m", b"x" * 2 * STEP[1])] * 2)] == [1, 1]
     assert list(steps([])) == []
+    shared, own = {"s": b"x" * 20_000_000}, [{str(number): b"x" * 5_000_000} for number in range(7)]
+    assert [len(step) for step in steps([New("m", b"", blobs=shared)] * 9)] == [9]
+    assert [len(step) for step in steps([New("m", b"", blobs=blobs) for blobs in own])] == [3, 3, 1]
+    assert [len(step) for step in steps([New("m", b"", blobs=shared | blobs) for blobs in own[:2]])] == [1, 1]
     assert len(list(steps([New("m", b"")] * STEP[0]))) == 1

@@ -124,11 +124,26 @@ def test_the_dead_letter_of_some_recipients_needs_the_file_too(spool: Spool, cli
 
 
 def test_what_is_given_up_before_it_is_accepted_is_gone_after_a_minute(spool: Spool, client: redis.Redis) -> None:
-    spool._acceptance._stage(DIGEST, BLOBS)
+    spool._acceptance._stage([DIGEST], BLOBS)
     assert 0 < client.ttl(KEY) <= 60  # type: ignore[operator]
     spool.accept("m", b"{}", blobs=BLOBS)
-    spool._acceptance._stage(DIGEST, BLOBS)  # another program, which comes too late
+    spool._acceptance._stage([DIGEST], BLOBS)  # another program, which comes too late
     assert client.ttl(KEY) == -1
+
+
+def test_many_small_files_are_uploaded_with_few_round_trips(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_many, trips = spool.runner.read_many, []
+
+    def counted(commands: Any) -> Any:
+        trips.append(len(commands))
+        return read_many(commands)
+
+    monkeypatch.setattr(spool.runner, "read_many", counted)
+    files = [b"%d" % number + b"x" * size for number, size in enumerate([20_000] * 100 + [3_000_000] * 2)]
+    blobs = {hashlib.sha256(octets).hexdigest(): octets for octets in files}
+    assert spool.accept("m", b"{}", blobs=blobs).new
+    assert trips == [52, 48, 1, 1]
+    assert spool.blobs(list(blobs)) == blobs
 
 
 def test_a_file_that_vanishes_between_upload_and_accept_is_uploaded_again(
@@ -136,8 +151,8 @@ def test_a_file_that_vanishes_between_upload_and_accept_is_uploaded_again(
 ) -> None:
     stage, vanish = spool._acceptance._stage, [True, True, False]
 
-    def stage_it(digest: str, blobs: Any) -> None:
-        stage(digest, blobs)
+    def stage_it(digests: Any, blobs: Any) -> None:
+        stage(digests, blobs)
         if vanish.pop(0):
             client.delete(KEY)
 
@@ -184,7 +199,7 @@ def test_a_full_redis_refuses_the_file_and_the_mail_and_still_frees(spool: Spool
 
 def test_a_redis_that_evicts_what_expires_leaves_what_is_counted(spool: Spool, client: redis.Redis) -> None:
     spool.accept("m", b"{}", blobs=BLOBS)
-    spool._acceptance._stage(DIGEST_OF_OTHER, BOTH)
+    spool._acceptance._stage([DIGEST_OF_OTHER], BOTH)
     client.config_set("maxmemory-policy", "volatile-lru")
     client.config_set("maxmemory", 1)
     with pytest.raises(SpoolError):
@@ -267,7 +282,7 @@ class Walk:
             lambda: self.spool.accept(**self._arguments(self.new())),
             self.deliver, self.deliver, self.deliver,
             lambda: self.spool.drop(self.dead()), lambda: self.spool.retry(self.dead()), self.give_back,
-            lambda: self.spool._acceptance._stage("e" * 64, {"e" * 64: b"given up"}),
+            lambda: self.spool._acceptance._stage(["e" * 64], {"e" * 64: b"given up"}),
         ))()  # fmt: skip
 
     @staticmethod
