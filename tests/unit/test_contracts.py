@@ -35,7 +35,10 @@ PLANTS = [
     ("runtime.py", "from .worker.app import app", DOWN),
     ("worker/events.py", "from ..commands import console", DOWN),
     ("demo/page.py", "from ..commands import cli", DOWN),
+    ("runtime.py", "from . import testing", DOWN),
+    ("worker/tasks.py", "def late():\n    from .. import django", DOWN),
     # Sideways.
+    ("django.py", "from . import testing", DOWN),
     ("mail/mime.py", "from ..smtp import relay", WINGS),
     ("smtp/thing.py", "from ..spool import Spool", WINGS),
     ("spool/spool.py", "def late():\n    from ..mail import address", WINGS),

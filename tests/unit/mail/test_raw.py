@@ -20,6 +20,7 @@ from mailworker.mail.author import Author
 from mailworker.mail.email import Limits, RawMail
 from mailworker.mail.frame import from_frame, to_frame
 from mailworker.mail.raw_arguments import raw_mail
+from tests.dkim_peers import dkimpy, records, signatures, signers
 
 AUTHOR = Author(Mailbox("site@example.com"))
 HEAD = b"From: Ada <ada@example.com>\r\nTo: bob@example.com\r\nSubject: hello\r\n"
@@ -285,3 +286,14 @@ def test_the_spool_keeps_it_as_it_is() -> None:
     mail = read(HEAD + b"\r\n\xff\xfe\r\n", "", ["zoë@example.com"], {"notify": "NEVER"})
     assert mail.dsn == Dsn(("NEVER",), "")
     assert from_frame(to_frame(mail)) == mail
+
+
+def test_it_is_signed_over_its_exact_octets_where_a_key_fits_its_from() -> None:
+    these = signers("example.com")
+    author = Author(Mailbox("site@example.org"), these)
+    mail = read(HEAD + "X-A: b\r\n\r\nhällo  \r\n\r\n\r\n".encode())
+    data = author.signed(raw.build(mail, author, "id@example.org", 0), 0).data
+    assert dkimpy(data, records(these)) == [True, True]
+    assert data.endswith(mail.message)
+    other = raw.build(read(HEAD.replace(b"ada@example.com", b"ada@example.net") + REST), author, "id@example.org", 0)
+    assert signatures(author.signed(other, 0).data) == []
