@@ -14,7 +14,7 @@ In the order in which a mail meets them:
 - `templates` renders a mail from the files of `template_folder`, in the `template_sandbox`; `text_of_html` makes the
   text of a mail that was given as HTML alone.
 - It leaves as octets: `mime` builds them, with the `author` as whom the site sends. In the `head`, `headers` writes
-  text and mailboxes into a header, `structured` what is never encoded. What is more than a text has a `structure` of
+  text and mailboxes into a header, `structured` what is never encoded. What is more than a text is a `multipart` of
   texts and `file_parts`, each a `body_part`; `parameters` writes file names, `charset` tells what a text file is
   written in, and `encoding` puts all of them on lines that every relay takes.
 - It is signed: `dkim` with the `dkim_keys` of the domain in its From (`from_domains`), which are read from their

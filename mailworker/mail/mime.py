@@ -1,7 +1,7 @@
 """An `Email` becomes an `Envelope`: sender, recipients, and the octets that go between DATA and the dot.
 
 Every line ends in CRLF and has at most 998 octets (RFC 5322, 2.1.1); no bare CR or LF is left. A text is a mail by
-itself; what has more than that is written by `structure`.
+itself; what has more than that is written by `multipart`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..envelope import Envelope
-from . import encoding, structure
+from . import encoding, multipart
 from .address import Mailbox
 from .email import Email
 from .head import head
@@ -37,7 +37,7 @@ def build(
         transfer, body = encoding.text(email.body or b"")
         data = b"".join((top, _TEXT, transfer, b"\r\n\r\n", body))
     else:
-        data = structure.write(top + _VERSION, email, message_id, encoded)
+        data = multipart.write(top + _VERSION, email, message_id, encoded)
     return Envelope(
         sender=author.address if email.return_path is None else email.return_path,
         recipients=tuple([mailbox.address for mailbox in email.recipients]),

@@ -13,7 +13,7 @@ from mailworker.mail.mime import build
 
 from .reader import files, read
 from .test_mime import AT, SENDER
-from .test_structure import TO
+from .test_multipart import TO
 
 
 @pytest.mark.parametrize(

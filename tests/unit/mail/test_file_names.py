@@ -16,7 +16,7 @@ from mailworker.mail.mime import build
 
 from .reader import files, read
 from .test_mime import AT, SENDER, one_line
-from .test_structure import TO
+from .test_multipart import TO
 
 
 def head_of(name: str) -> bytes:

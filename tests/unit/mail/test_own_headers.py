@@ -16,7 +16,7 @@ from mailworker.mail.mime import build
 
 from .reader import heads, read
 from .test_mime import AT, PLAIN_TEXTS, SENDER, is_utf8, octets_of, one_line
-from .test_structure import TO
+from .test_multipart import TO
 
 
 def built(*own: tuple[str, bytes], **more: object) -> bytes:

@@ -13,7 +13,7 @@ from mailworker.mail.mime import build
 
 from ...conftest import need
 from .test_mime import AT, SENDER
-from .test_structure import HTML, ICS, INVITE, MAIL, TO
+from .test_multipart import HTML, ICS, INVITE, MAIL, TO
 
 OCTETS = bytes(range(256)) * 40
 MAILS = {
