@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+from email import message_from_bytes
+from hashlib import sha256
 
 import pytest
 
 from mailworker.delivery.batch import Batch
+from mailworker.mail.arguments import from_arguments
+from mailworker.mail.email import Limits
+from mailworker.mail.frame import blobs, to_record
 from mailworker.outcome import Failed
+from mailworker.smtp.journal import Outgoing
 from mailworker.spool import Spool, connect
 from tests.batches import OWNER
 from tests.batches import batch_of as made_of
@@ -58,3 +65,57 @@ def test_one_that_is_gone_costs_the_others_nothing(spool: Spool) -> None:
     outcome = batch.attempts["m1"].outcome
     assert isinstance(outcome, Failed)
     assert outcome.reason == "gone"
+
+
+def with_files(spool: Spool, *files: bytes) -> str:
+    """Accepts a mail of new code with these files."""
+    mail_id = f"f{len(spool.client.keys('mailworker:mail:*'))}"
+    attached = [(f"{number}.bin", octets) for number, octets in enumerate(files)]
+    mail = from_arguments(("a@example.com", mail_id, "text"), {"attachments": attached}, Limits()).mail
+    spool.accept(mail_id, to_record(mail), blobs=blobs(mail))
+    return mail_id
+
+
+def batch_of_files(spool: Spool, *ids: str) -> tuple[Batch, list[list[str]]]:
+    calls: list[list[str]] = []
+    read = spool.blobs
+
+    def read_blobs(digests: list[str]) -> dict[str, bytes]:
+        calls.append(list(digests))
+        return read(digests)
+
+    spool.blobs = read_blobs  # type: ignore[method-assign, assignment]
+    return made_of(spool, spool.take(OWNER, ids)), calls
+
+
+def attached(mail: Outgoing) -> list[bytes]:
+    parts = message_from_bytes(mail.envelope.data).walk()
+    return [part.get_payload(decode=True) for part in parts if part.get_filename()]  # type: ignore[misc]
+
+
+def test_a_file_that_many_mails_share_is_read_once(spool: Spool) -> None:
+    shared, own = os.urandom(30_000), os.urandom(10_000)
+    ids = [with_files(spool, shared) for _ in range(5)]
+    ids.append(with_files(spool, own, shared, b"small"))
+    batch, calls = batch_of_files(spool, *ids)
+    mails = batch.next(100)
+    assert [attached(mail) for mail in mails] == [[shared]] * 5 + [[own, shared, b"small"]]
+    assert calls == [[sha256(shared).hexdigest()], [sha256(own).hexdigest()]]
+
+
+def test_the_files_of_a_mail_are_read_together(spool: Spool) -> None:
+    files = [os.urandom(10_000) for _ in range(3)]
+    batch, calls = batch_of_files(spool, with_files(spool, *files))
+    assert attached(batch.next(1)[0]) == files
+    assert calls == [[sha256(octets).hexdigest() for octets in files]]
+
+
+def test_a_file_that_is_gone_costs_the_others_nothing(spool: Spool) -> None:
+    gone, there = os.urandom(10_000), os.urandom(10_000)
+    ids = [with_files(spool, there), with_files(spool, there, gone), with_files(spool, there)]
+    spool.client.delete(f"mailworker:blob:{sha256(gone).hexdigest()}")
+    batch, _ = batch_of_files(spool, *ids)
+    assert [mail.id for mail in batch.next(100)] == [ids[0], ids[2]]
+    outcome = batch.attempts[ids[1]].outcome
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.detail) == ("gone", "a file of it is gone from Redis")
