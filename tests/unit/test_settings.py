@@ -9,6 +9,7 @@ import pytest
 
 from mailworker.errors import SettingsError
 from mailworker.mail.address import Mailbox
+from mailworker.mail.legacy_fields import NAMES
 from mailworker.settings import Settings, load
 from mailworker.smtp.relay import Security
 
@@ -132,6 +133,11 @@ IN_LOGIN = "in the user's name or the password is written as"
 @pytest.mark.parametrize(
     ("key", "value", "problem"),
     [
+        ("SENDERS", "example.com,", "expected addresses and domains with commas between them"),
+        ("SENDERS", "a b@example.com", "expected addresses and domains with commas between them"),
+        ("LEGACY_FIELDS", "cc,html5", f"'html5' is none of {', '.join(NAMES)}"),
+        ("LEGACY_FIELDS", "cc,", f"'' is none of {', '.join(NAMES)}"),
+        ("IDEMPOTENCY_WINDOW", "0", "0 is too small: above 0 up to 366 days"),
         ("SMTP_URL", "ftp://h", SMTP),
         ("SMTP_URL", "smtp:/h", f"is not a URL; {SMTP}"),
         ("SMTP_URL", "h:25", f"is not a URL; {SMTP}"),
@@ -258,6 +264,9 @@ def test_what_is_wrong_is_said_in_one_line(load_with, key: str, value: str, prob
 @pytest.mark.parametrize(
     ("key", "value", "meant"),
     [
+        ("idempotency_window", "12h", 43_200),
+        ("senders", "a.com, b@c.de", ("a.com", "b@c.de")),
+        ("legacy_fields", "cc, html", ("cc", "html")),
         ("max_age", "2d", 172_800), ("max_age", "1w", 604_800), ("max_age", "1 day", 86_400),
         ("max_age", "1h30m", 5400),
         ("max_age", "2H", 7200), ("max_age", "86_400", 86_400), ("max_age", "1.5h", 5400), ("max_age", "+5", 5),
