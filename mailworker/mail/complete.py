@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from ..errors import Unsendable
 from .email import Email, Limits
 
-_SHOWN: Final = re.compile(r"""(?:=\s*["']?|url\(\s*["']?)\s*cid:([^"'()\s<>]+)""", re.IGNORECASE)
+_SHOWN: Final = re.compile(r"""(?:=|url\()\s*+["']?+\s*+cid:([^"'()\s<>]+)""", re.IGNORECASE)
 """Where HTML shows an image by its cid: in an attribute, or in a style."""
 _CID: Final = re.compile(r"cid:([^\"'()\s<>,;]+)", re.IGNORECASE)
 _LONGEST_SHOWN: Final = 50

@@ -17,6 +17,7 @@ from .text import text_of, utf8
 EXPECTED: Final = "a path, (name, content) or (name, content, type)"
 
 _LONGEST_NAME: Final = 255
+_OF_A_MAIL: Final = ("From", "To", "Subject", "Date", "Message-ID")
 _NOT_IN_A_NAME: Final = frozenset("/\\")
 
 
@@ -27,7 +28,7 @@ def read(place: str, item: Any, most: int) -> File:
     if isinstance(item, str | os.PathLike):
         return _of_path(place, item, most)
     if isinstance(item, Message):
-        return make(place, "", _octets(place, item), "message/rfc822")
+        return _of_message(place, item)
     if isinstance(item, tuple | list) and len(item) in (2, 3):
         return _of_parts(place, *item)
     if all(hasattr(item, name) for name in ("filename", "content", "mimetype")):
@@ -69,6 +70,17 @@ def _of_path(place: str, path: str | os.PathLike[Any], most: int) -> File:
     text = os.fsdecode(path)
     content = read_file.read(place, text, lambda size: check_size(place, size_in_mail(size), most))
     return make(place, os.path.basename(text), content, None)
+
+
+def _of_message(place: str, message: Message) -> File:
+    """A whole one goes as a mail. What has no header of one is a part of it, as `MIMEImage`: that goes as a file."""
+    if any(name in message for name in _OF_A_MAIL):
+        return make(place, "", _octets(place, message), "message/rfc822")
+    content = message.get_payload(decode=True)
+    if not isinstance(content, bytes):
+        raise TypeError(f"{place}: expected {EXPECTED}, got a multipart; pass what is in it")
+    kept = [f"; {name}={value}" for name in ("charset", "method") if isinstance(value := message.get_param(name), str)]
+    return make(place, message.get_filename() or "", content, message.get_content_type() + "".join(kept))
 
 
 def _of_parts(place: str, name: Any, content: Any, type_: Any = None) -> File:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from base64 import b64encode
 from collections import namedtuple
 from email.message import EmailMessage
+from email.mime.image import MIMEImage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -126,6 +130,23 @@ def test_a_message_object_goes_as_a_message() -> None:
     assert attached(message) == File("", "message/rfc822", octets)
     assert attached(("m.eml", message)) == attached(EmailAttachment("m.eml", message, None))
     assert attached(("m.eml", message)) == File("m.eml", "message/rfc822", octets)
+
+
+def test_a_part_of_a_message_goes_as_the_file_it_is() -> None:
+    """Django's `attach` takes `MIMEBase` as well."""
+    image = MIMEImage(b"GIF89a", name="l.gif")
+    image.add_header("Content-Disposition", "attachment", filename="ü.gif")
+    assert attached(image) == File("ü.gif", "image/gif", b"GIF89a")
+    assert attached(MIMEText("ü", "csv", "utf-8")) == File("", "text/csv; charset=utf-8", "ü".encode())
+    with pytest.raises(TypeError, match=r"^attachments\[0\]: .*got a multipart; pass what is in it"):
+        attached(MIMEMultipart())
+
+
+def test_a_hostile_html_costs_no_time() -> None:
+    begun = time.monotonic()
+    with pytest.raises(Unsendable, match="cid:x is not in inline"):
+        mail(html=("=" + " " * 20_000 + "url(" + " " * 20_000) * 10 + "=cid:x")
+    assert time.monotonic() - begun < 2
 
 
 def test_only_a_large_file_has_a_digest() -> None:
