@@ -34,5 +34,5 @@ def giveback(with_dead: bool, yes: bool) -> None:
     if result.beyond:
         click.echo(
             f"{result.beyond} kept: the old daemon would not send them as they are meant (HTML, files, copies, "
-            "headers, a finished message, a time that is over); a worker does"
+            "headers, a finished message, a time to come or one that is over); a worker does"
         )

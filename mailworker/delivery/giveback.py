@@ -34,14 +34,14 @@ def give_back(
     """
     waiting = queries.waiting(dead)
     nobodys = [item for item in waiting if not item[2].reached]
-    for_it = [item for item in nobodys if not _is_beyond(item[2], time.time())]
+    for_it = [item for item in nobodys if not _is_beyond(item[2], time.time() * 1000)]
     given = in_chunks(entries(for_it, spool.queues[0], limits), spool.give_back, progress)
     return GivenBack(given, len(waiting) - len(nobodys), len(nobodys) - len(for_it))
 
 
 def _is_beyond(mail: Waiting, now: float) -> bool:
-    """The old daemon knows a text to some people, and of no time that is over."""
-    return not mail.source and (is_frame(mail.payload) or 0 < mail.expires <= now * 1000)
+    """The old daemon knows a text to some people, and sends it at once."""
+    return not mail.source and (is_frame(mail.payload) or mail.since > now or 0 < mail.expires <= now)
 
 
 def entries(waiting: Iterable[tuple[int, str, Waiting]], queue: str, limits: Limits) -> list[tuple[str, str, bytes]]:

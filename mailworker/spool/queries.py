@@ -50,11 +50,13 @@ class DeadLetter:
 @dataclass(frozen=True, slots=True, order=True)
 class Waiting:
     """`source` is the list, empty for mail from new code. `reached` is true where somebody has, or may have, the mail
-    already. `expires` is by when it is to be sent, a Unix time in ms, or 0."""
+    already. `since` is from when its age counts, which may be to come, and `expires` by when it is to be sent: Unix
+    times in ms, or 0."""
 
     source: str
     payload: bytes
     reached: bool
+    since: int = 0
     expires: int = 0
 
 
@@ -209,6 +211,7 @@ class Queries:
                     _text(record, b"source"),
                     record[b"payload"],
                     b"rcpt" in record or b"doubts" in record,
+                    int(record.get(b"since", 0)),
                     int(record.get(b"expires", 0)),
                 ),
             )

@@ -42,8 +42,8 @@ class Kept:
         return len(mails)
 
 
-def waits(name: str, payload: bytes, source: str = "", expires: int = 0) -> tuple[int, str, Waiting]:
-    return 9, name, Waiting(source, payload, reached=False, expires=expires)
+def waits(name: str, payload: bytes, source: str = "", since: int = 0, expires: int = 0) -> tuple[int, str, Waiting]:
+    return 9, name, Waiting(source, payload, reached=False, since=since, expires=expires)
 
 
 def test_what_the_old_daemon_would_not_send_as_it_is_meant_stays_and_is_counted() -> None:
@@ -53,11 +53,12 @@ def test_what_the_old_daemon_would_not_send_as_it_is_meant_stays_and_is_counted(
         waits("raw", to_record(RawMail(("a@x.org",), "", b"Subject: s\r\n\r\nb\r\n"))),
     ]
     over = waits("over", to_record(Email(TO, b"s", b"b")), expires=PAST)
-    in_time = waits("in time", to_record(Email(TO, b"s", b"b")), expires=FUTURE)
+    later = waits("later", to_record(Email(TO, b"s", b"b")), since=FUTURE)
+    in_time = waits("in time", to_record(Email(TO, b"s", b"b")), since=PAST, expires=FUTURE)
     pushed = waits("pushed", b"12\nlooks like a frame", source="queue:email")
-    kept = Kept(OLD, REACHED, NEW_CODE, *frames, over, in_time, pushed)
+    kept = Kept(OLD, REACHED, NEW_CODE, *frames, over, later, in_time, pushed)
     back = give_back(cast(Spool, kept), cast(Queries, kept), Limits(), dead=False, progress=lambda *_: None)
-    assert back == GivenBack(given=4, kept=1, beyond=4)
+    assert back == GivenBack(given=4, kept=1, beyond=5)
     assert kept.given == ["pushed", "in time", "new", "old"]
 
 
