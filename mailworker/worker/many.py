@@ -60,6 +60,19 @@ def accept_all(
     return ids
 
 
+def send_all(name: str, calls: Iterable[Call], send: Callable[[Call], str]) -> list[str]:
+    """Each is sent there and then, and nothing has a record of it. The ids. Raises `ManyError`."""
+    ids: list[str] = []
+    try:
+        for call in calls:
+            ids.append(send(call))
+    except ManyError as error:
+        raise error.after(ids) from error.__cause__
+    except MailworkerError as error:
+        raise ManyError(f"{name}[{len(ids)}]: {error}", len(ids)).after(ids) from error
+    return ids
+
+
 def number_of(items: Any) -> int | None:
     """None where nobody knows before the end."""
     return len(items) if isinstance(items, Sized) else None

@@ -152,9 +152,12 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
             raise TypeError(f"send_email.many: {name}: expected a list, got {type(items).__name__}")
         calls_ = many.calls_of(name, items, shared, runtime.settings().limits)
-        if eager.is_on(self.app) and runtime.settings().eager == "send":
-            return MailResults(self, [self._send_eagerly(call).id for call in calls_])
-        spool = runtime.intake(eager.is_on(self.app))
+        is_eager = eager.is_on(self.app) and runtime.settings().eager != "spool"
+        if is_eager and not runtime.keeps(is_eager):
+            return MailResults(self, many.send_all(name, calls_, lambda call: self._send_eagerly(call).id))
+        if is_eager and not runtime.keeps():
+            eager.warn()
+        spool = runtime.intake(is_eager)
         return MailResults(self, many.accept_all(spool, name, calls_, many.number_of(items), self.ring, progress))
 
     def _send_eagerly(self, call: Call) -> MailResult:

@@ -9,12 +9,14 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from mailworker import ManyError, runtime, send_email
+from mailworker import MailFailed, ManyError, app, runtime, send_email
 from mailworker.delivery.outbox import Message
 from mailworker.errors import Unsendable
 from mailworker.mail.arguments import SIGNATURE, Mail
+from mailworker.mail.email import Limits
 from mailworker.settings import Settings
 from mailworker.testing import keeping
+from mailworker.worker.many import calls_of, send_all
 
 
 def load_with(templates: Path) -> Settings:
@@ -163,6 +165,39 @@ def test_the_same_call_again_sends_no_second_mail_and_another_mail_is_told(outbo
     assert len(outbox) == 3
     with pytest.raises(ManyError, match=r"mails\[1\]: idempotency_key: another mail was accepted"):
         many([mails[0], {**mails[1], "body": "another"}])
+
+
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    app.conf.task_always_eager = True
+    yield
+    app.conf.task_always_eager = False
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("eager", ["keep", "send", "spool"])
+def test_where_tasks_are_eager_many_mails_go_where_one_goes(
+    eager: str, outbox: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "settings", lambda: Settings.model_validate({"eager": eager}))
+    assert many([MAIL, MAIL]).ids == tuple(mail.id for mail in outbox)
+    assert len(outbox) == 2
+
+
+def test_what_is_sent_there_and_then_tells_how_far_it_came() -> None:
+    def send(call: Any) -> str:
+        if call.mail.subject == b"bad":
+            raise MailFailed("recipient_refused")
+        return str(call.id)
+
+    mails = [{**MAIL, "idempotency_key": "one"}, {**MAIL, "subject": "bad"}, MAIL]
+    with pytest.raises(ManyError, match=r"^mails\[1\]: recipient_refused") as caught:
+        send_all("mails", calls_of("mails", mails, {}, Limits()), send)
+    assert (caught.value.index, caught.value.ids) == (1, ("one",))
+    assert isinstance(caught.value.__cause__, MailFailed)
+    with pytest.raises(ManyError, match=r"^mails\[1\]: expected a dict") as caught:
+        send_all("mails", calls_of("mails", [mails[0], 7], {}, Limits()), send)
+    assert caught.value.ids == ("one",)
 
 
 def test_none_is_none() -> None:
