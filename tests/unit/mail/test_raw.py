@@ -157,6 +157,12 @@ def test_any_octets_are_refused_or_kept_so_that_keeping_them_again_changes_nothi
         (b"From: a@x.com\r\nTo: =?utf-8?q?b=2C_c=40d?= <e@x.com>\r\n", "a@x.com", ("e@x.com",)),
         ("From: a@x.com\r\nTo: Zoë <zoë@münchen.de>\r\n".encode(), "a@x.com", ("zoë@xn--mnchen-3ya.de",)),
         (b"From: root\r\nTo: postmaster\r\n", "root", ("postmaster",)),
+        # Of CPython's test_smtplib: testSendMessageWithAddresses, testSendMessageWithMultipleFrom.
+        (b'From: foo@bar.com\r\nTo: John\r\nCC: Sally, Fred\r\n'
+         b'Bcc: John Root <root@localhost>, "Dinsdale" <warped@silly.walks.com>\r\n',
+         "foo@bar.com", ("John", "Sally", "Fred", "root@localhost", "warped@silly.walks.com")),
+        (b"From: Bernard, Bianca\r\nSender: the_rescuers@Rescue-Aid-Society.com\r\nTo: John, Dinsdale\r\n",
+         "the_rescuers@Rescue-Aid-Society.com", ("John", "Dinsdale")),
     ],
 )  # fmt: skip
 def test_the_envelope_is_in_the_headers_where_it_is_not_passed(
