@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailworker.envelope import Dsn
@@ -282,6 +282,7 @@ PASSED = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@settings(max_examples=50)
 @given(PASSED)
 def test_whatever_is_passed_comes_out_of_the_spool_as_it_went_in(passed: dict[str, Any]) -> None:
     email = from_arguments((), passed, Limits()).mail
@@ -295,6 +296,7 @@ def test_whatever_is_passed_comes_out_of_the_spool_as_it_went_in(passed: dict[st
     }
 
 
+@settings(max_examples=50)
 @given(PASSED, st.sets(st.sampled_from(["to", "subject", "body", "html", "cc", "headers", "attachments", "sender"])))
 def test_what_several_mails_share_makes_the_same_mail_as_passed_alone(passed: dict[str, Any], own: set[str]) -> None:
     shared = {name: value for name, value in passed.items() if name not in own}
@@ -314,6 +316,7 @@ JUNK = st.recursive(
 NAME = re.compile(r"(\w+(\[[^\]]*\]?)?|send_email): ")
 
 
+@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(sorted(SIGNATURE.parameters)), JUNK), st.booleans())
 def test_junk_is_a_mail_or_an_error_that_names_the_argument(passed: dict[str, Any], from_message: bool) -> None:
     problem: Exception | None = None
