@@ -64,7 +64,7 @@ def _with_more(values: Mapping[bytes, Value], limits: Limits, now: float | None)
 
 
 def writer(
-    fields: Iterable[Field], mail: type, how: Callable[[PlainKind], Callable[[Any], Any]]
+    fields: Iterable[Field[PlainKind]], mail: type, how: Callable[[PlainKind], Callable[[Any], Any]]
 ) -> Callable[[Any], list[tuple[str, Any]]]:
     """A function of a `mail` that returns the names of its fields and what is written of each, in their order. A field
     that has its default is left out: who does not know it need not read it."""
@@ -82,7 +82,7 @@ def writer(
     return written
 
 
-def _position(field: Field) -> int:
+def _position(field: Field[PlainKind]) -> int:
     return _AS_PUSHED.index(field.name) if field.name in _AS_PUSHED else len(_AS_PUSHED)
 
 

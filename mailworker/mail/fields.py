@@ -13,7 +13,7 @@ would not read, and so drop without a word, counts `SPOOL_FORMAT` up (`spool/con
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from .dsn import DsnOptions
 from .email import Limits
@@ -57,22 +57,25 @@ class PlainKind(Kind, Protocol):
         """The same as `serialize()` writes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+K_co = TypeVar("K_co", bound=Kind, covariant=True)
+
+
+@dataclass(frozen=True)
+class Field(Generic[K_co]):
     """`header` is the one that shows its mailboxes, None where there are none to be shown."""
 
     name: str
-    kind: Any
+    kind: K_co
     header: bytes | None = None
 
 
-PLAIN: Final = (
+PLAIN: Final[tuple[Field[PlainKind], ...]] = (
     Field("to", Mailboxes(), header=b"To"),
     Field("subject", Text(at_most=MAX_SUBJECT)),
     Field("body", Text(apart=True)),
 )
 
-FIELDS: Final = (
+FIELDS: Final[tuple[Field[Kind], ...]] = (
     *PLAIN,
     Field("html", Text(apart=True)),
     Field("cc", Mailboxes(), header=b"Cc"),
