@@ -18,6 +18,7 @@ from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import from_arguments
 from mailworker.mail.author import Author
 from mailworker.mail.email import Limits
+from mailworker.mail.raw_arguments import raw_mail
 from mailworker.outcome import Deferred
 from mailworker.smtp import session
 from mailworker.smtp.journal import Outgoing
@@ -198,10 +199,17 @@ RICH: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+FINISHED = (
+    b"From: Ada <ada@example.com>\nX-A: 1\nBcc: b@relay.test\nSubject: finished\n\n.\n..\nFrom here\n" + b"x" * 998
+)
+"""As Python's `as_bytes()` gives it, and without a Date and a Message-ID."""
+
+
 def test_rich_mails_leave_a_postfix_as_they_came() -> None:
     """Line by line: nothing of them is too long, has bare line ends or eight bits, which Postfix would mend."""
     author, ways = Author(Mailbox("site@example.com")), {"bdat": {}, "data": {"chunking": False}}
     mails = {name: from_arguments(("a@relay.test", f"Zoë's {name}"), RICH[name], Limits()).mail for name in RICH}
+    mails["finished"] = raw_mail(FINISHED, None, ["a@relay.test"], None, Limits())
     with SmtpServer() as server, Forwarding(server.port) as postfix:
         sent: list[Outgoing] = []
         for way, values in ways.items():
@@ -212,7 +220,7 @@ def test_rich_mails_leave_a_postfix_as_they_came() -> None:
                 session.send(connection, journal)
             assert set(journal.codes.values()) == {250}
             sent += todo
-        until(lambda: sum(len(each.recipients) for each in server.mails) == 6 * len(ways), 20)
+        until(lambda: sum(len(each.recipients) for each in server.mails) == 7 * len(ways), 20)
     for mail in sent:
         arrived = [each for each in server.mails if f"<{mail.id}@example.com>".encode() in each.data]
         assert all(each.data.endswith(b"\r\n" + mail.envelope.data) for each in arrived), mail.id
