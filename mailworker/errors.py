@@ -57,7 +57,8 @@ class TemplateError(Unsendable):
 
 class ManyError(MailworkerError, ValueError):
     """`send_email.many` ended before its end: at the mail with this `index`, counted from 0. Those of `ids`, the first
-    ones, are safe; none of the others was accepted. `__cause__` is what was wrong."""
+    ones, are safe; none of the others was accepted, unless Redis did not say so in time. `__cause__` is what was wrong.
+    """
 
     def __init__(self, problem: str, index: int, ids: tuple[str, ...] = ()) -> None:
         super().__init__(problem, index, ids)
