@@ -21,7 +21,8 @@ from mailworker.mail.address import Mailbox
 from mailworker.mail.author import Author
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.entry import to_php
-from mailworker.outcome import Outcome, Returned, Sent
+from mailworker.mail.frame import to_record
+from mailworker.outcome import Failed, Outcome, Returned, Sent
 from mailworker.smtp import pace
 from mailworker.smtp.relay import Deadlines
 from mailworker.spool import Spool, connect
@@ -400,6 +401,23 @@ def test_a_few_mails_that_are_refused_each_for_itself_do_not_keep_the_others_wai
         assert len(relay.mails) == 8
         assert ours.queries.status()["states"]["failed"] == len(bad)
         assert not ours.queries.status()["relays"]["default"]["open"]
+
+
+def test_a_sender_that_the_relay_does_not_allow_holds_up_nobody_else(redis_server: RedisServer) -> None:
+    """Of the site's own one word would be enough: "not owned by user" to MAIL is plain."""
+    refuse = answer(553, "5.7.1 <other@example.com>: Sender address rejected: not owned by user shop")
+    with SmtpServer({"MAIL": where("<other@", refuse)}) as relay, site(redis_server, relay) as here:
+        for number in range(4):
+            email = Email(
+                (Mailbox("a@example.com"),), f"o{number}".encode(), b"text", sender=Mailbox("other@example.com")
+            )
+            here.spool.accept(f"o{number}", to_record(email))
+        here.push(*[(f"s{number}",) for number in range(4)])
+        here.deliver([f"o{number}" for number in range(4)] + here.claim())
+        assert subjects(relay) == [f"Subject: s{number}" for number in range(4)]
+        refused = [outcome for outcome in here.outcomes.values() if isinstance(outcome, Failed)]
+        assert [outcome.reason for outcome in refused] == ["sender_refused"] * 4
+        assert not here.spool.client.exists("mailworker:relay:default")
 
 
 def test_refusals_between_which_mail_is_taken_are_the_mails(redis_server: RedisServer) -> None:
