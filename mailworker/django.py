@@ -36,13 +36,14 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # django has no typ
         from .errors import SpoolError  # noqa: PLC0415 - Celery is loaded when there is a message
         from .worker.tasks import send_raw  # noqa: PLC0415
 
+        safe = 0
         try:
-            send_raw.take_all(calls)
+            for more in send_raw.take_all(calls):
+                safe += more
         except SpoolError:
             if not self.fail_silently:
                 raise
-            return 0
-        return len(calls)
+        return safe
 
     def _call(self, message: EmailMessage) -> Call | None:
         from . import runtime  # noqa: PLC0415

@@ -3,7 +3,7 @@ builds. It is no task of Celery's: who delivers rings for both with the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from typing import Any
@@ -69,15 +69,17 @@ class SendRaw:
         """Sends there and then, as `send_email(…)` does, and returns the Message-ID. Nobody tries again."""
         return self._task.send(Call(raw_mail(message, sender, recipients, dsn, runtime.settings().limits)))
 
-    def take_all(self, calls: Sequence[Call]) -> None:
-        """Those that were read. When it returns, all are in the spool; where it raises, none of the step that failed
-        and of those behind it."""
+    def take_all(self, calls: Sequence[Call]) -> Iterator[int]:
+        """Those that were read, in steps: how many more of them are in the spool. Where a step raises, none of it is,
+        and none of those behind it."""
         if eager.is_on(self._task.app) and runtime.settings().eager != "spool":
             for call in calls:
                 self._task.take(call)
+                yield 1
             return
         intake = runtime.intake()
         for step in steps(map(to_be_accepted, calls)):
             rung = [accepted.id for accepted in intake.accept_many(step) if accepted.ring]
             if rung:  # who answers rings for the others
                 self._task.ring(rung[0])
+            yield len(step)

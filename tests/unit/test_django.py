@@ -14,6 +14,7 @@ from django.core.mail import EmailMessage
 from django.test.utils import override_settings
 
 from mailworker import SpoolError, runtime
+from mailworker.delivery.outbox import OutboxSpool
 from mailworker.django import EmailBackend
 from mailworker.errors import SettingsError, Unsendable
 from mailworker.testing import Message, keeping
@@ -78,6 +79,24 @@ def test_a_redis_that_is_away_raises_unless_it_is_to_fail_silently(silently: boo
         else:
             with pytest.raises(SpoolError):
                 message("a").send()
+
+
+def test_silently_those_count_that_were_safe_before_redis_went_away(
+    kept: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept_many = OutboxSpool.accept_many
+
+    def two_steps(spool: OutboxSpool, mails: Any) -> Any:
+        if len(kept) >= 300:
+            raise SpoolError("away")
+        return accept_many(spool, mails)
+
+    monkeypatch.setattr(OutboxSpool, "accept_many", two_steps)
+    messages = [message(f"m{number}") for number in range(1000)]
+    safe = connection(fail_silently=True).send_messages(messages)
+    assert 300 <= safe == len(kept) < 1000
+    with pytest.raises(SpoolError):
+        connection().send_messages(messages[:1])
 
 
 def test_settings_stand_in_django_s_and_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
