@@ -13,7 +13,9 @@ from urllib.parse import unquote
 from ..errors import Unsendable
 from .email import Email, Limits
 
-_SHOWN: Final = re.compile(r"""(?:=|url\()\s*+["']?+\s*+cid:([^"'()\s<>]+)""", re.IGNORECASE)
+_SHOWN: Final = re.compile(
+    r"""(?:=|url\()\s*+(?:["']|&quot;|&#0*+39;|&#x27;|&apos;)?+\s*+cid:([^"'()\s<>]+)""", re.IGNORECASE
+)
 """Where HTML shows an image by its cid: in an attribute, or in a style."""
 _CID: Final = re.compile(r"cid:([^\"'()\s<>,;]+)", re.IGNORECASE)
 _LONGEST_SHOWN: Final = 50
@@ -77,11 +79,11 @@ def _check_images(email: Email) -> None:
     shown = {_plain(found) for found in _SHOWN.findall(text)}
     if unknown := sorted(shown - cids):
         raise Unsendable("bad_field", f"html: cid:{ascii(unknown[0])[1:-1]:.{_LONGEST_SHOWN}} is not in inline")
-    mentioned = shown | {_plain(found) for found in _CID.findall(text)}
+    mentioned = shown | {_plain(found) for found in _CID.findall(unescape(text))}
     if unused := [file.cid for file in email.inline if file.cid not in mentioned]:
         raise Unsendable("bad_field", f"inline: cid {unused[0]:.{_LONGEST_SHOWN}} is not used in html; use attachments")
 
 
 def _plain(cid: str) -> str:
-    """As it stands in `inline`: a URL in HTML is written with references and with %."""
-    return unquote(unescape(cid))
+    """As it stands in `inline`: a URL in HTML is written with references and with %, and a quote may be one as well."""
+    return unquote(re.split("[\"']", unescape(cid), maxsplit=1)[0])

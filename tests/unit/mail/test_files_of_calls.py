@@ -222,6 +222,7 @@ def test_a_list_without_end_ends_at_the_limit() -> None:
     [
         ("<img src='cid:logo'>", None, "html: cid:logo is not in inline"),
         ("<td background=cid:logo>", {}, "html: cid:logo is not in inline"),
+        ('<p style="background: url(&quot;cid:logo&quot;)">', {}, "html: cid:logo is not in inline"),
         ("<p style='background: url(cid:logo)'>", {}, "html: cid:logo is not in inline"),
         ("<IMG SRC = \" CID:logo \">", {}, "html: cid:logo is not in inline"),
         ("<p>x", {"logo": ("l.png", b"x")}, "inline: cid logo is not used in html; use attachments"),
@@ -247,6 +248,9 @@ def test_each_image_is_shown_and_each_that_is_shown_is_there(html: Any, inline: 
         ("<img src=cid:logo>", "logo"),
         ("<img src='cid:logo%40site'>", "logo@site"),
         ("<img src='cid:a&amp;b'>", "a&b"),
+        ('<p style="background: url(&quot;cid:logo&quot;)">', "logo"),
+        ('<p style="background: url(&#39;cid:logo&#39;)">', "logo"),
+        ("<v:fill src='cid:logo.png@01D5'/>", "logo.png@01D5"),
         ("<img srcset='x.png 1x, cid:logo 2x'>", "logo"),
         ("<style>p{background:url( \"cid:logo\" )}</style>", "logo"),
         ("<p>see cid:other<img src='cid:logo'>", "logo"),  # words are no image
