@@ -15,6 +15,7 @@ from ..mail.arguments import Call
 from ..mail.raw_arguments import raw_mail
 from ..spool.acceptance import steps
 from . import eager
+from .calls import check_times
 from .spooling_task import MailResult, SendEmail
 
 Finished = bytes | bytearray | str | Message
@@ -41,8 +42,8 @@ class SendRaw:
         *,
         dsn: Mapping[str, str | list[str]] | None = None,
         idempotency_key: str | None = None,
-        send_at: datetime | float | None = None,
-        expires: datetime | float | timedelta | None = None,
+        send_at: datetime | timedelta | float | str | None = None,
+        expires: datetime | timedelta | float | str | None = None,
     ) -> MailResult:
         """When it returns, the mail is in the spool.
 
@@ -56,6 +57,7 @@ class SendRaw:
             wait=0.0 if send_at is None else max(0.0, moments.from_now("send_at", send_at, now)),
             expires=0 if expires is None else moments.unix_ms("expires", expires, now),
         )
+        check_times(call)
         return self._task.take(call)
 
     def __call__(

@@ -56,6 +56,10 @@ def test_what_is_wrong_is_told_at_the_call(kept: list[Message]) -> None:
         send_raw.delay(b"To: bob@example.com\n\nx")
     with pytest.raises(TypeError, match="send_at: has no time zone"):
         send_raw.delay(MESSAGE, send_at=datetime(2030, 1, 1))  # noqa: DTZ001 - that is what is refused
+    with pytest.raises(Unsendable, match="expires: is before the mail may go"):
+        send_raw.delay(MESSAGE, send_at=timedelta(hours=2), expires=60)
+    with pytest.raises(Unsendable, match="expires: is over already"):
+        send_raw.delay(MESSAGE, expires=-1)
     with pytest.raises(TypeError, match="idempotency_key: "):
         send_raw.delay(MESSAGE, idempotency_key=7)  # type: ignore[arg-type]
     assert kept == []
