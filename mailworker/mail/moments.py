@@ -31,7 +31,7 @@ def seconds(name: str, value: Any) -> float:
 
 
 def wait(name: str, value: Any, now: datetime, naive: bool = False) -> float:
-    """Seconds from `now` until a moment: a datetime or its ISO text. 0 where it is over. Raises `TypeError`.
+    """Seconds from `now` until a moment: a datetime or its ISO text. Below 0 where it is over. Raises `TypeError`.
 
     `naive` is true where one without a zone is in UTC.
     """

@@ -111,7 +111,7 @@ def read_message(mail_id: str, args: Any, kwargs: Any, headers: Times, limits: L
     now = datetime.now(UTC)
     call = from_arguments(args, kwargs, limits, from_message=True)
     wait = call.wait or _wait_of_a_message(headers, now)
-    expires = call.expires or _or_none(_expires, headers[2], now) or 0
+    expires = call.expires or _expires_of_a_message(headers[2], now)
     compared = call.id is not None and not (kwargs or {}).get("template")
     return replace(call, id=call.id or mail_id, wait=wait, expires=expires, compared=compared)
 
@@ -162,8 +162,11 @@ def _wait_of_a_message(headers: Times, now: datetime) -> float:
         return float(moments.LONGEST)
 
 
-def _or_none(read_it: Callable[..., Any], *arguments: Any) -> Any:
+def _expires_of_a_message(expires: Any, now: datetime) -> int:
+    """Celery writes a moment, and takes one without a zone for UTC."""
     try:
-        return read_it(*arguments)
+        return (
+            0 if expires is None else int((now.timestamp() + moments.wait("expires", expires, now, naive=True)) * 1000)
+        )
     except (TypeError, Unsendable):
-        return None
+        return 0

@@ -191,6 +191,35 @@ def test_a_call_that_sends_there_and_then_has_nothing_to_do_with_times_and_keys(
         send_email(**MAIL, **{name: "5"})
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ((None, None, hour().isoformat()), 3600),
+        ((None, None, hour(ZONE).isoformat()), 3600),
+        ((None, None, hour(None).isoformat()), 3600),
+        ((None, None, "2020-01-01T00:00:00+00:00"), None),
+        ((None, None, "soon"), 0),
+        ((None, None, 5), 0),
+        ((None, None, None), 0),
+    ],
+)
+def test_a_message_expires_as_its_program_said(headers: calls.Times, seconds: float | None) -> None:
+    """Over or not: what is over becomes a dead letter in the spool, and no error of a worker."""
+    read = calls.read_message("id", (), MAIL, headers, Limits())
+    now = time.time() * 1000
+    assert (read.id, read.compared) == ("id", False)
+    if seconds is None:
+        assert 0 < read.expires < now
+    else:
+        assert read.expires == (pytest.approx(now + seconds * 1000, abs=60_000) if seconds else 0)
+
+
+def test_a_key_in_a_message_is_compared_unless_a_template_says_the_mail() -> None:
+    keyed = {**MAIL, "idempotency_key": "k"}
+    read = calls.read_message("id", (), keyed, calls.NO_TIME, Limits())
+    assert (read.id, read.compared) == ("k", True)
+
+
 @pytest.mark.parametrize("bad", [7, b"order", ("order",)])
 def test_an_id_is_a_string(bad: Any) -> None:
     with pytest.raises(TypeError, match="task_id: expected a string"):
