@@ -22,12 +22,14 @@ if TYPE_CHECKING:
         TemplateError,
         Unsendable,
     )
+    from .mail.arguments import Mail
     from .worker.app import app
     from .worker.tasks import send_email, send_raw
 
 __version__ = "0.1.0"
 __all__ = [
     "IdempotencyError",
+    "Mail",
     "MailDeferred",
     "MailFailed",
     "MailworkerError",
@@ -44,7 +46,12 @@ __all__ = [
 ]
 
 _ERRORS = "mailworker.errors"
-_LAZY = {"app": "mailworker.worker.app", "send_email": "mailworker.worker.tasks", "send_raw": "mailworker.worker.tasks"}
+_LAZY = {
+    "Mail": "mailworker.mail.arguments",
+    "app": "mailworker.worker.app",
+    "send_email": "mailworker.worker.tasks",
+    "send_raw": "mailworker.worker.tasks",
+}
 
 
 def __getattr__(name: str) -> Any:

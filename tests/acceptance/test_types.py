@@ -47,8 +47,10 @@ send_email.delay(
     "another mail under the same key": "from mailworker import IdempotencyError\n"
     f'try:\n    send_email.apply_async(({MAIL}), task_id="k", expires=3)\nexcept IdempotencyError: pass',
     "many": """
-from mailworker import ManyError
-mails = send_email.many([{"to": "a@example.com", "subject": "s", "body": "b"}], sender="s@example.com")
+from mailworker import Mail, ManyError
+rows: list[Mail] = [{"to": "a@example.com", "subject": "s", "body": "b"}]
+rows.append({"to": ["b@example.com"], "subject": "s", "html": "<p>", "attachments": ["a.pdf"]})
+mails = send_email.many(rows, sender="s@example.com")
 ids: tuple[str, ...] = mails.ids
 first: str = mails[0].id
 send_email.many(
@@ -167,6 +169,6 @@ def test_the_public_names_cost_a_program_nothing_until_it_asks(site: Site) -> No
         "    SmtpError, SpoolError, Unsendable)\n"
         "print([name for name in sys.modules if name.startswith(('mailworker.', 'celery', 'redis', 'pydantic'))])\n"
         "assert all(issubclass(getattr(mailworker, name), MailworkerError) for name in mailworker.__all__\n"
-        "    if name[0].isupper())",
+        "    if name[0].isupper() and name != 'Mail')",
     )
     assert said.stdout.splitlines() == ["[]", "['mailworker.errors']"], said.stderr
