@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from email import message_from_bytes
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mailworker.delivery.batch import Batch
+from mailworker.delivery.compose import Compose
+from mailworker.delivery.files import Files
+from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import from_arguments
+from mailworker.mail.author import Author
+from mailworker.mail.dkim import Signers
+from mailworker.mail.dkim_keys import Source
 from mailworker.mail.email import Limits
 from mailworker.mail.frame import blobs, to_record
 from mailworker.outcome import Failed
@@ -119,3 +129,26 @@ def test_a_file_that_is_gone_costs_the_others_nothing(spool: Spool) -> None:
     outcome = batch.attempts[ids[1]].outcome
     assert isinstance(outcome, Failed)
     assert (outcome.reason, outcome.detail) == ("gone", "a file of it is gone from Redis")
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["plain", "signed"])
+def test_building_a_large_mail_takes_little_more_than_the_mail_and_its_file(
+    signed: bool, spool: Spool, tmp_path: Path
+) -> None:
+    """Of what Python allocates: the file and the mail, or for the signature the mail twice."""
+    path = tmp_path / "key.pem"
+    path.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    path.chmod(0o600)
+    signers = Signers((Source("example.com", "s", str(path)),)) if signed else None
+    author = Author(Mailbox("site@example.com"), signers)
+    record = spool.take(OWNER, [with_files(spool, os.urandom(3 * 1024 * 1024))]).records[0]
+    compose = Compose(spool, author, Limits(), Files(spool, 0))
+    tracemalloc.start()
+    try:
+        data = compose(record).envelope.data
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(data) > 4 * 1024 * 1024
+    assert data.startswith(b"DKIM-Signature:") is signed
+    assert peak < 2.2 * len(data)
