@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, Final
 
 PREFIX: Final = "MAILWORKER_"
@@ -14,11 +15,17 @@ GROUP: Final = "MAILWORKER"
 """A dict of the same, without the prefix before each."""
 
 
+def are_there() -> bool:
+    """Is there a host that knows its settings by now?"""
+    module = sys.modules.get("django.conf")
+    return module is not None and bool(module.settings.configured)
+
+
 def read() -> dict[str, str]:
     """As texts, as the environment has them."""
-    settings = getattr(sys.modules.get("django.conf"), "settings", None)
-    if settings is None or not settings.configured:
+    if not are_there():
         return {}
+    settings = sys.modules["django.conf"].settings
     group = getattr(settings, GROUP, None)
     found = {PREFIX + str(name): value for name, value in group.items()} if isinstance(group, Mapping) else {}
     found |= {name: getattr(settings, name) for name in dir(settings) if name.startswith(PREFIX)}
@@ -27,9 +34,9 @@ def read() -> dict[str, str]:
 
 def when_changed(forget: Callable[[], None]) -> None:
     """Has it called when a test of Django's overrides one of these."""
-    signals = sys.modules.get("django.core.signals")
-    if signals is None:
+    if not are_there():
         return
+    signals = import_module("django.core.signals")
 
     def changed(*, setting: str, **_: Any) -> None:
         if setting.startswith(GROUP):

@@ -21,15 +21,20 @@ from .spool import Constants, Queries, Spool, connect, owner
 
 
 @cache
-def settings() -> Settings:
-    """Raises `SettingsError`."""
+def _settings(of_a_host: bool) -> Settings:
     host_settings.when_changed(forget)
     return load()
 
 
+def settings() -> Settings:
+    """Read once, and once more when a host has its own, which it may have after it has imported us. Raises
+    `SettingsError`."""
+    return _settings(host_settings.are_there())
+
+
 def forget() -> None:
     """A host's tests changed the settings: what was made of the old ones is made anew when it is next needed."""
-    for made in (settings, _spool, _delivery):
+    for made in (_settings, _spool, _delivery):
         made.cache_clear()
 
 
@@ -85,13 +90,13 @@ def _names_of_relays(configuration: Settings) -> tuple[str, ...]:
 
 
 @cache
-def _spool(process: int) -> Spool:
+def _spool(process: int, of_a_host: bool) -> Spool:
     return make_spool(settings())
 
 
 def spool() -> Spool:
     """This process's spool: a connection is never shared across a fork."""
-    return _spool(os.getpid())
+    return _spool(os.getpid(), host_settings.are_there())
 
 
 def keeps(eager: bool = False) -> bool:

@@ -30,10 +30,18 @@ _PACKAGED: Final = Path(__file__).with_name("celeryconfig.py")
 def put_ours(app: Guest) -> None:
     """What the app has wherever it is imported. Raises `SettingsError`."""
     settings = runtime.settings()
+    app.made_of = settings
     app.conf.update(broker_url=settings.broker.url)
     app.conf.update(_values(_PACKAGED))
     app.conf.update(names(settings.spool_prefix))
     _complete(app)
+
+
+def follow(app: Guest) -> None:
+    """Where a host has settings by now, and had none when it imported us: the broker is theirs."""
+    if app.made_of is not runtime.settings():
+        put_ours(app)
+        app.forget_connections()
 
 
 def put_the_site_s_on_top(app: Guest) -> None:

@@ -40,6 +40,8 @@ class Guest(Celery):  # type: ignore[misc]  # celery has no types
     backend_cls = "disabled"
     amqp_cls = GuestAMQP
     _pools: dict[int, Any]
+    made_of: object = None
+    """The settings that its own are made of."""
 
     def __init__(self, name: str, configure: Callable[[Guest], None], **options: Any) -> None:
         """`configure` puts the site's settings on top, once, when a worker or a command starts as this app's."""
@@ -65,6 +67,10 @@ class Guest(Celery):  # type: ignore[misc]  # celery has no types
         if process not in self._pools:
             self._pools[process] = self.connection_for_write().Pool(limit=self.conf.broker_pool_limit)
         return self._pools[process]
+
+    def forget_connections(self) -> None:
+        """To a broker that is another one by now."""
+        self._pools.clear()
 
     @property
     def current_worker_task(self) -> Any:

@@ -19,6 +19,7 @@ from ..delivery.direct import send_now
 from ..mail.arguments import SIGNATURE, Call, Mail, Recipients
 from ..spool.redis_errors import words
 from . import calls, eager, many
+from .celery_settings import follow
 from .names import PRIVATE_REQUEST
 
 logger = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
     def ring(self, mail_id: str, **options: Any) -> None:
         """A doorbell for a mail that is in the spool. Never raises: a doorbell that is lost is rung again."""
         try:
+            follow(self.app)
             super().apply_async((), {}, task_id=mail_id, **options)
         except Exception as error:  # noqa: BLE001 - whatever it is, the mail is safe: to its sender this is no failure
             logger.warning("the broker does not take the doorbell (%s); the mail is safe and goes later", words(error))

@@ -112,6 +112,28 @@ def test_settings_stand_in_django_s_and_go_before_the_environment(monkeypatch: p
     runtime.forget()
 
 
+def test_they_count_though_mailworker_was_imported_before_django_knew_them() -> None:
+    """As a project's `__init__.py` does with its Celery app: the spool and the broker are those of the settings."""
+    code = (
+        "from mailworker import app, runtime, send_email\n"
+        "send_email.name; print(runtime.settings().spool_prefix, app.conf.broker_url)\n"
+        "from django.conf import settings; import django\n"
+        "settings.configure(MAILWORKER={'REDIS_URL': 'redis://127.0.0.1:1/7', 'SPOOL_PREFIX': 'mine:'})\n"
+        "django.setup()\n"
+        "print(runtime.settings().spool_prefix)\n"
+        "send_email.ring('x', retry=False); print(app.conf.broker_url, app.conf.task_default_queue)\n"
+        "from django.test.utils import override_settings\n"
+        "with override_settings(MAILWORKER_SPOOL_PREFIX='more:'): print(runtime.settings().spool_prefix)\n"
+        "print(runtime.settings().spool_prefix)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60, env={"LANG": "C.UTF-8"}
+    )
+    assert result.stdout.splitlines() == [
+        "mailworker: redis://127.0.0.1:6379/0", "mine:", "redis://127.0.0.1:1/7 mine:mailworker", "more:", "mine:",
+    ], result.stderr  # fmt: skip
+
+
 def test_a_setting_that_there_is_not_is_told() -> None:
     with (
         override_settings(MAILWORKER={"SMTP_ULR": "smtp://relay"}),

@@ -19,9 +19,9 @@ from ...dkim_peers import pem, rsa_key, setting, write
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    runtime.settings.cache_clear()
+    runtime.forget()
     yield
-    runtime.settings.cache_clear()
+    runtime.forget()
 
 
 def run(*arguments: str) -> Result:
