@@ -38,7 +38,9 @@ class Mailboxes:
             value = sorted(value, key=str)  # the same call is to become the same octets
         if not isinstance(value, Iterable) or isinstance(value, bytes | bytearray | memoryview):
             raise TypeError(f"{name}: expected str, list or dict, got {type(value).__name__}")
-        items = islice(value, limits.recipients)  # an iterator may have no end; more than that are refused later
+        items = list(islice(value, limits.recipients + 1))  # an iterator may have no end
+        if len(items) > limits.recipients:
+            raise Unsendable("too_many_recipients", f"{name}: more than {limits.recipients} addresses")
         return each_once([_of_item(f"{name}[{at}]", item) for at, item in enumerate(items)])
 
     def to_json(self, content: tuple[Mailbox, ...]) -> dict[str, str | None]:

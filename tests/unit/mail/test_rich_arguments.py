@@ -230,7 +230,8 @@ def test_a_list_of_addresses_without_end_ends() -> None:
         while True:
             yield "somebody@example.com"
 
-    assert len(mail(to=people()).to) == 1
+    with pytest.raises(Unsendable, match=r"^to: more than 65536 addresses$"):
+        mail(to=people())
 
     def others() -> Iterator[str]:
         number = 0
@@ -238,7 +239,7 @@ def test_a_list_of_addresses_without_end_ends() -> None:
             number += 1
             yield f"a{number}@example.com"
 
-    with pytest.raises(Unsendable, match=r"^to: \d+ octets of recipients, more than 65536"):
+    with pytest.raises(Unsendable, match=r"^to: more than 65536 addresses$"):
         mail(to=others())
 
 
