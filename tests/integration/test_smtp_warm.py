@@ -15,6 +15,7 @@ from mailworker.settings import Settings, load
 from mailworker.smtp import lessons
 from mailworker.smtp.relay import Deadlines, Relay
 from mailworker.smtp.warm import WarmConnection
+from mailworker.worker.app import app
 from mailworker.worker.spooling_task import send_directly
 
 from . import smtp_server as behave
@@ -154,7 +155,7 @@ def test_a_direct_call_whose_mail_waits_nowhere_lets_none_expire(monkeypatch: py
         settings = settings_of(server, monkeypatch)
         monkeypatch.setattr(runtime, "settings", lambda: settings)
         with pytest.raises(MailDeferred, match="450 at RCPT"):
-            send_directly(("a@test", "subject", "body"), {})
+            send_directly(("a@test", "subject", "body"), {}, app)
 
 
 def test_sending_directly_closes_politely(monkeypatch: pytest.MonkeyPatch) -> None:
