@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from html import unescape
@@ -13,10 +13,17 @@ from urllib.parse import unquote
 from ..errors import Unsendable
 from .email import Email, Limits
 
-_SHOWN: Final = re.compile(
-    r"""(?:=|url\()\s*+(?:["']|&quot;|&#0*+39;|&#x27;|&apos;)?+\s*+cid:([^"'()\s<>]+)""", re.IGNORECASE
+_TAG: Final = re.compile(r"<[a-zA-Z][^<>]*>")
+_IN_TAG: Final = re.compile(
+    r"""[\s"'/](?:[a-z]+:)?(?:src|srcset|background|href|poster|data)\s*+=\s*+"""
+    r"""(?:"\s*+cid:([^"\s]+)|'\s*+cid:([^'\s]+)|cid:([^"'\s>]+))""",
+    re.IGNORECASE,
 )
-"""Where HTML shows an image by its cid: in an attribute, or in a style."""
+_IN_STYLE: Final = re.compile(
+    r"""url\(\s*+(?:["']|&quot;|&#0*+3[49];|&#x2[27];|&apos;)?+\s*+cid:([^"'()\s<>]+)""", re.IGNORECASE
+)
+"""Where HTML shows an image by its cid: in an attribute, or in a style, which may be an attribute itself. Elsewhere,
+as in a text about it or in the query of a link, it is a word."""
 _CID: Final = re.compile(r"cid:([^\"'()\s<>,;]+)", re.IGNORECASE)
 _LONGEST_SHOWN: Final = 50
 _KEPT: Final = 256 * 1024
@@ -76,14 +83,19 @@ def _once(email: Email) -> dict[str, Any]:
 def _check_images(email: Email) -> None:
     text = (email.html or b"").decode("utf-8", "replace")
     cids = {file.cid for file in email.inline}
-    shown = {_plain(found) for found in _SHOWN.findall(text)}
+    shown = set(_shown(text))
     if unknown := sorted(shown - cids):
         raise Unsendable("bad_field", f"html: cid:{ascii(unknown[0])[1:-1]:.{_LONGEST_SHOWN}} is not in inline")
-    mentioned = shown | {_plain(found) for found in _CID.findall(unescape(text))}
+    mentioned = shown | set(map(unquote, _CID.findall(unescape(text))))
     if unused := [file.cid for file in email.inline if file.cid not in mentioned]:
         raise Unsendable("bad_field", f"inline: cid {unused[0]:.{_LONGEST_SHOWN}} is not used in html; use attachments")
 
 
-def _plain(cid: str) -> str:
-    """As it stands in `inline`: a URL in HTML is written with references and with %, and a quote may be one as well."""
-    return unquote(re.split("[\"']", unescape(cid), maxsplit=1)[0])
+def _shown(html: str) -> Iterator[str]:
+    """The cids as they stand in `inline`: a URL in HTML is written with references and with %."""
+    for cid in _IN_STYLE.findall(html):  # the quote that closes it may be written as a reference as well
+        yield unquote(re.split("[\"']", unescape(cid), maxsplit=1)[0])
+    for tag in _TAG.findall(html):
+        if "cid:" in tag.lower():
+            for found in _IN_TAG.findall(tag):
+                yield unquote(unescape("".join(found).rstrip(",")))
