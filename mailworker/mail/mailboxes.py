@@ -13,7 +13,7 @@ from .address import Mailbox, each_once
 from .email import Limits
 from .parts import Parts, as_octets, as_text
 from .php import Key, Opaque, Scalar, Value
-from .text import text_of, utf8
+from .text import is_lazy, text_of, utf8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Mailboxes:
             return (address.parse(value, name),)
         if isinstance(value, Mapping):
             return each_once([_of_pair(f"{name}[{at}]", *pair) for at, pair in enumerate(value.items())])
+        if is_lazy(value):
+            return (address.parse(str(value), name),)
         if isinstance(value, set | frozenset):
             value = sorted(value, key=str)  # the same call is to become the same octets
         if not isinstance(value, Iterable) or isinstance(value, bytes | bytearray | memoryview):
@@ -146,14 +148,13 @@ def _mailbox(name: str, raw: bytes, given: Scalar) -> Mailbox:
 
 
 def _of_item(name: str, item: Any) -> Mailbox:
-    if not isinstance(item, str):
-        raise TypeError(f"{name}: expected an address as str, got {type(item).__name__}")
-    return address.parse(item, name)
+    return address.parse(text_of(name, item, "an address as str"), name)
 
 
 def _of_pair(name: str, key: Any, item: Any) -> Mailbox:
     if isinstance(key, int):  # what PHP makes of a list, when a producer hands it on
         return _of_item(name, item)
+    key, item = (str(text) if is_lazy(text) else text for text in (key, item))
     if not isinstance(key, str) or not (item is None or isinstance(item, str | int | float)):
         raise TypeError(f"{name}: expected {{address: name}}")
     if isinstance(item, str):

@@ -64,13 +64,18 @@ def utf8(name: str, text: str) -> bytes:
 
 
 _LAZY: Final = frozenset({"LazyProxy", "LazyString", "Promise"})
-"""Babel's, Flask-Babel's and Django's: a text that is translated when it is asked for."""
+"""Babel's, Flask-Babel's and Django's."""
 
 
 def text_of(name: str, value: Any, expected: str = "str") -> str:
     """A `str`, or what a `gettext_lazy` made, in the language of this moment. Raises `TypeError`."""
     if isinstance(value, str):
         return value
-    if any(kind.__name__ in _LAZY for kind in type(value).__mro__):
+    if is_lazy(value):
         return str(value)
     raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
+
+
+def is_lazy(value: Any) -> bool:
+    """A text that is translated when it is asked for."""
+    return any(kind.__name__ in _LAZY for kind in type(value).__mro__)
