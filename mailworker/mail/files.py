@@ -27,6 +27,7 @@ AS_VALUES: Final = (
 )
 
 _CID: Final = re.compile(r"(?!.*=\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,100}(?:@[A-Za-z0-9.-]{1,100})?")
+_NO_LIST: Final = (str, bytes, os.PathLike, Mapping, set, frozenset)
 _HEADERS: Final = 300
 """Octets of a part's headers and its boundary, about."""
 
@@ -43,7 +44,7 @@ class Files:
         return self.from_value(name, base64_file.as_value(value), limits)
 
     def from_argument(self, name: str, value: Any, limits: Limits) -> tuple[File, ...]:
-        if isinstance(value, str | bytes | os.PathLike | Mapping | set | frozenset) or not isinstance(value, Iterable):
+        if isinstance(value, _NO_LIST) or hasattr(value, "read") or not isinstance(value, Iterable):
             raise TypeError(f"{name}: expected a list, and in it {EXPECTED}; got {type(value).__name__}")
         return tuple(_within(name, ((f"{name}[{at}]", item) for at, item in enumerate(value)), limits))
 

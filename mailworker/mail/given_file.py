@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import re
 from collections.abc import Mapping
 from email.message import Message
 from hashlib import sha256
@@ -19,6 +20,7 @@ EXPECTED: Final = "a path, (name, content) or (name, content, type)"
 _LONGEST_NAME: Final = 255
 _OF_A_MAIL: Final = ("From", "To", "Subject", "Date", "Message-ID")
 _NOT_IN_A_NAME: Final = frozenset("/\\")
+_CHARSET: Final = re.compile(r';[ \t]*charset="?([^";\s]+)', re.IGNORECASE)
 
 
 def read(place: str, item: Any, most: int) -> File:
@@ -35,7 +37,8 @@ def read(place: str, item: Any, most: int) -> File:
         return _of_parts(place, item.filename, item.content, item.mimetype)
     if isinstance(item, Mapping):
         raise TypeError(f"{place}: expected {EXPECTED}, got {type(item).__name__}; write (name, content, type)")
-    raise TypeError(f"{place}: expected {EXPECTED}, got {type(item).__name__}")
+    hint = "; write (name, ….read())" if hasattr(item, "read") else ""
+    raise TypeError(f"{place}: expected {EXPECTED}, got {type(item).__name__}{hint}")
 
 
 def make(place: str, name: str, content: bytes, type_: str | None) -> File:
@@ -87,22 +90,37 @@ def _of_parts(place: str, name: Any, content: Any, type_: Any = None) -> File:
     written = None if type_ is None else text_of(f"{place}: type", type_)
     if isinstance(content, Message):
         return make(place, _name(place, name), _octets(place, content), written or "message/rfc822")
-    return make(place, _name(place, name), _content(f"{place}: content", content), written)
+    return make(place, _name(place, name), _content(f"{place}: content", content, written), written)
 
 
 def _name(place: str, name: Any) -> str:
     return "" if name is None else text_of(f"{place}: name", name)
 
 
-def _content(place: str, content: Any) -> bytes:
+def _content(place: str, content: Any, type_: str | None) -> bytes:
     if isinstance(content, bytes):
         return content
     if isinstance(content, str):
-        return utf8(place, content)
+        return _encoded(place, content, _CHARSET.search(type_ or ""))
     if isinstance(content, bytearray | memoryview):
         return bytes(content)
     hint = "; write …read()" if hasattr(content, "read") else ""
     raise TypeError(f"{place}: expected bytes or str, got {type(content).__name__}{hint}")
+
+
+def _encoded(place: str, text: str, charset: re.Match[str] | None) -> bytes:
+    """In the charset that the type says, or a reader would see another text."""
+    octets = utf8(place, text)
+    if charset is None:
+        return octets
+    try:
+        return text.encode(charset[1])
+    except LookupError:
+        raise Unsendable("bad_field", f"{place}: its type says a charset that is not known; pass bytes") from None
+    except UnicodeError:
+        raise Unsendable(
+            "bad_field", f"{place}: is text that its type's charset has not; write charset=utf-8"
+        ) from None
 
 
 def _octets(place: str, message: Message) -> bytes:
@@ -121,6 +139,8 @@ def _check_name(place: str, name: str) -> None:
     utf8(place, name)
     if not _NOT_IN_A_NAME.isdisjoint(name):
         raise Unsendable("bad_field", f"{place}: holds a slash or a backslash; write the name alone")
+    if name and not name.strip(". "):
+        raise Unsendable("bad_field", f"{place}: dots and blanks alone are no name of a file")
     if any(char < " " or char == "\x7f" or "\x80" <= char <= "\x9f" or char in "\u2028\u2029" for char in name):
         raise Unsendable("bad_field", f"{place}: holds a line break or another control character")
     if len(name.encode("utf-8")) > _LONGEST_NAME:
