@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ..envelope import Dsn
 from ..errors import Unsendable
 from .address import Mailbox, each_once
 from .file import File
 from .senders import ANYBODY, Senders
+
+MAX_MAILBOXES: Final = 16 * 1024
+"""Octets of addresses and names in a header that shows no recipient. Short ones are five times as long when they are
+written, and relays cut off what is longer than 102,400 (Postfix, header_size_limit)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +91,12 @@ def check_recipients(email: Email, limits: Limits) -> None:
     size = sum([len(mailbox.address) + len(mailbox.name) for mailbox in recipients])
     if size > limits.recipients:
         raise Unsendable("too_many_recipients", f"to: {size} octets of recipients, more than {limits.recipients}")
+    if email.reply_to or email.sender:
+        _check_header("reply_to", email.reply_to)
+        _check_header("sender", (email.sender,) if email.sender else ())
+
+
+def _check_header(name: str, mailboxes: tuple[Mailbox, ...]) -> None:
+    size = sum([len(mailbox.address) + len(mailbox.name) for mailbox in mailboxes])
+    if size > MAX_MAILBOXES:
+        raise Unsendable("too_large", f"{name}: {size} octets, more than {MAX_MAILBOXES}")

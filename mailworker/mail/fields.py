@@ -24,8 +24,9 @@ from .own_headers import OwnHeaders
 from .parts import Parts
 from .text import Text
 
-MAX_SUBJECT: Final = 64 * 1024
-"""Octets. Relays cut or refuse longer headers (Postfix, header_size_limit: 102,400)."""
+MAX_SUBJECT: Final = 56 * 1024
+"""Octets. In encoded words they are up to 1.75 times as many, and relays cut or refuse longer headers (Postfix,
+header_size_limit: 102,400)."""
 
 
 class Kind(Protocol):

@@ -15,6 +15,8 @@ from .text import text_of
 _LINK: Final = re.compile(r"(?:https?://|mailto:)[!#-;=?-~]+", re.IGNORECASE)  # ASCII that needs no angle, no quote
 _LONGEST: Final = 900
 """Characters: it stands on one line, which has 998 octets at most, and is never encoded."""
+_MOST: Final = 16 * 1024
+"""Characters of all: relays cut off longer headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +54,6 @@ def _each_once(name: str, links: list[str]) -> tuple[str, ...]:
             raise Unsendable("bad_field", f"{place}: expected https://… or mailto:…, in ASCII (else %-encoded)")
         if len(link) > _LONGEST:
             raise Unsendable("too_large", f"{place}: {len(link)} characters, more than {_LONGEST}")
+    if sum(map(len, stripped)) > _MOST:
+        raise Unsendable("too_large", f"{name}: {sum(map(len, stripped))} characters, more than {_MOST}")
     return tuple(dict.fromkeys(stripped))

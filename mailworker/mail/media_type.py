@@ -15,6 +15,8 @@ _WORD = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]{1,127}"
 _PARAMETER: Final = re.compile(rf';[ \t]*({_WORD})=({_WORD}|"(?![^"]*=\?)[ !#-\[\]-~]{{0,500}}")[ \t]*')
 _TYPE: Final = re.compile(rf"({_WORD})/({_WORD})[ \t]*")
 _LOOK: Final = 1000
+_LONGEST: Final = 4000
+"""Characters of a type with its parameters."""
 _HEADER: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
 _REFUSED_PARAMETERS: Final = frozenset({"name", "boundary"})  # `name*0*` as well: RFC 2231's ways to write it
 _WRITTEN: Final = re.compile(r'; ([^=]+)=([^";]+|"[^"]*")')
@@ -47,7 +49,7 @@ def read(text: str) -> MediaType:
 def check(place: str, text: str) -> str:
     """The type in its usual spelling: `text/calendar; method=REQUEST`. Raises `Unsendable`."""
     match = _TYPE.match(text)
-    if match is None:
+    if match is None or len(text) > _LONGEST:
         raise _bad(place)
     written = f"{match[1]}/{match[2]}".lower()
     if written.startswith("multipart/") or written in ("message/partial", "message/external-body"):

@@ -17,9 +17,11 @@ from .text import text_of, utf8
 
 Headers = tuple[tuple[str, bytes], ...]
 
-_NAME: Final = re.compile(r"[!-9;-~]{1,76}")  # RFC 5322, 2.2, and short enough to stand before a value
-_MOST: Final = 64 * 1024
-"""Octets of all. Relays refuse more headers than that (Postfix, header_size_limit: 102,400)."""
+_NAME: Final = re.compile(r"(?!.*=\?)[!-9;-~]{1,76}")
+"""RFC 5322, 2.2, short enough to stand before a value, and nothing that a reader may take for an encoded word."""
+_MOST: Final = 56 * 1024
+"""Octets of all. In encoded words they are up to 1.75 times as many, and relays cut longer headers off (Postfix,
+header_size_limit: 102,400)."""
 
 _ARGUMENTS: Final = {
     "from": "sender", "to": "to", "cc": "cc", "bcc": "bcc", "reply-to": "reply_to", "subject": "subject",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -11,8 +12,10 @@ import pytest
 
 from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
-from mailworker.mail.email import Limits
+from mailworker.mail.arguments import from_arguments
+from mailworker.mail.email import Email, Limits
 from mailworker.mail.entry import from_entry
+from mailworker.mail.fields import MAX_SUBJECT
 from mailworker.mail.mime import build
 
 LARGEST = 25 * 1024 * 1024
@@ -170,8 +173,22 @@ def test_ten_thousand_recipients_take_time_in_proportion() -> None:
     "piece", [b"=?", b"?=", b"=?utf-8?q?a?=", b"=?utf-8?b?", b" ", b"a ", b"\r", b"\xff", b'"', b"=?a"]
 )
 def test_no_subject_and_no_name_takes_longer_than_its_length(piece: bytes) -> None:
-    text = piece * (60_000 // len(piece))
+    text = piece * (56_000 // len(piece))
     raw = b'a:3:{s:4:"body";N;s:7:"subject";s:%d:"%b";s:2:"to";a:1:{s:5:"a@b.c";R:3;}}' % (len(text), text)
     begun = time.process_time()
     _send(raw)
     assert time.process_time() - begun < 0.2
+
+
+@pytest.mark.parametrize("character", ["ü", "a ", "a", "文", "🎉", "x🎉"])
+def test_no_header_of_text_is_longer_than_relays_keep_of_one(character: str) -> None:
+    """Postfix cuts off what is longer than its header_size_limit, and no signature holds any more."""
+    for field in ({"subject": most(character, MAX_SUBJECT)}, {"headers": {"X-A": most(character, MAX_SUBJECT - 9)}}):
+        email = from_arguments((), {"to": "a@example.com", "subject": "s", "body": "b", **field}, Limits()).mail
+        assert isinstance(email, Email)
+        data = build(email, Mailbox("a@example.com"), "id@example.com", 0).data
+        assert max(map(len, re.split(rb"\r\n(?! )", data))) < 102_400
+
+
+def most(character: str, octets: int) -> str:
+    return character * (octets // len(character.encode()))

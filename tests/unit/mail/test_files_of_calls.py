@@ -13,6 +13,7 @@ from email.mime.image import MIMEImage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from hashlib import sha256
+from io import BytesIO, StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from mailworker.mail.arguments import from_arguments
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.file import BLOB, File
 
+EXPECTED = "expected a path, (name, content) or (name, content, type)"
 LIMITS = Limits(mail=2_000_000)
 EmailAttachment = namedtuple("EmailAttachment", ("filename", "content", "mimetype"))
 
@@ -100,6 +102,8 @@ def test_files_that_are_too_large_together_are_told_as_a_mail() -> None:
         (("a.txt", b"x"), File("a.txt", "text/plain", b"x")),
         (["a.txt", b"x"], File("a.txt", "text/plain", b"x")),
         (("a.txt", "ü"), File("a.txt", "text/plain", "ü".encode())),
+        (("a.txt", "ü", "text/plain; charset=iso-8859-1"), File("a.txt", "text/plain; charset=iso-8859-1", b"\xfc")),
+        (("a.txt", "ü", 'text/plain; charset="UTF-16LE"'), File("a.txt", 'text/plain; charset="UTF-16LE"', b"\xfc\0")),
         (("a.txt", bytearray(b"x")), File("a.txt", "text/plain", b"x")),
         (("a.txt", memoryview(b"x")), File("a.txt", "text/plain", b"x")),
         (("a", b""), File("a", "application/octet-stream", b"")),
@@ -145,8 +149,27 @@ def test_a_part_of_a_message_goes_as_the_file_it_is() -> None:
 def test_a_hostile_html_costs_no_time() -> None:
     begun = time.monotonic()
     with pytest.raises(Unsendable, match="cid:x is not in inline"):
-        mail(html=("=" + " " * 20_000 + "url(" + " " * 20_000) * 10 + "=cid:x")
+        mail(html=("<a src" + " " * 20_000 + "url(" + " " * 20_000) * 10 + "<img src=cid:x>")
+    with pytest.raises(Unsendable, match="cid:x is not in inline"):
+        mail(html="<a " + "/a" * 100_000 + " src" * 100_000 + "<" * 100_000 + "<img src=cid:x>")
     assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize(
+    ("html", "cid"),
+    [
+        ('<a href="https://x/?q=cid:other">x</a><img src="cid:logo">', "logo"),
+        ("<p>write src=cid:other</p><code>&lt;img src=cid:other&gt;</code><img src=cid:logo>", "logo"),
+        ('<img title="cid:other" data-src="cid:other" src="cid:logo">', "logo"),
+        ('<img srcset="cid:logo 1x,cid:logo 2x">', "logo"),
+        ("<!--[if mso]><v:fill src='cid:logo'/><![endif]-->", "logo"),
+        ('<img alt="a > b" src="cid:logo">', "logo"),
+        ('<img src="cid:it\'s">', "it's"),
+        ('<img src="cid:a&amp;b">', "a&b"),
+    ],
+)
+def test_what_only_reads_like_an_image_is_none(html: str, cid: str) -> None:
+    assert [file.cid for file in mail(html=html, inline={cid: ("a.png", b"x")}).inline] == [cid]
 
 
 def test_only_a_large_file_has_a_digest() -> None:
@@ -178,6 +201,12 @@ def test_only_a_large_file_has_a_digest() -> None:
         (("../../etc/passwd", b"x"), Unsendable, "name: holds a slash or a backslash; write the name alone"),
         (("..\\a", b"x"), Unsendable, "name: holds a slash or a backslash"),
         (("x" * 256, b"x"), Unsendable, "name: longer than 255 octets"),
+        (("..", b"x"), Unsendable, "name: dots and blanks alone are no name of a file"),
+        ((" . ", b"x"), Unsendable, "name: dots and blanks alone are no name of a file"),
+        (("a", b"x", "text/plain" + "".join(f"; a{at}=b" for at in range(1000))), Unsendable, "type: expected type/"),
+        (("a", "Ж", "text/plain; charset=iso-8859-1"), Unsendable, "content: is text that its type's charset has not"),
+        (("a", "x", "text/plain; charset=base64"), Unsendable, "content: its type says a charset that is not known"),
+        (BytesIO(b"x"), TypeError, f"{EXPECTED}, got BytesIO; write (name, ….read())"),
         (("a", b"x", "png"), Unsendable, "type: expected type/subtype, as in application/pdf"),
         (("a", b"x", "text/plain\r\nX: y"), Unsendable, "type: expected type/subtype"),
         (("a", b"x", "text/plain; a"), Unsendable, "type: expected type/subtype"),
@@ -195,7 +224,7 @@ def test_what_can_be_no_file_says_which_it_is_and_what_to_write(item: Any, kind:
     assert str(caught.value).startswith(f"attachments[1]: {problem}")
 
 
-@pytest.mark.parametrize("attachments", ["a.pdf", b"x", 7, {"a": b"x"}, {"a.pdf"}, Path("a.pdf")])
+@pytest.mark.parametrize("attachments", ["a.pdf", b"x", 7, {"a": b"x"}, {"a.pdf"}, Path("a.pdf"), StringIO("a.pdf\n")])
 def test_attachments_are_a_list(attachments: Any) -> None:
     with pytest.raises(TypeError, match=r"^attachments: expected a list, and in it a path, .*; got "):
         mail(attachments=attachments)
