@@ -8,9 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
 from functools import cached_property
 from typing import Final
 
@@ -44,6 +42,9 @@ class Message:
     @cached_property
     def message(self) -> EmailMessage:
         """What a reader makes of the octets. Its texts have plain line ends."""
+        from email import message_from_bytes  # noqa: PLC0415 - only tests read mails
+        from email.policy import default  # noqa: PLC0415
+
         parsed = message_from_bytes(self.data.replace(b"\r\n", b"\n"), policy=default)
         assert isinstance(parsed, EmailMessage)
         return parsed

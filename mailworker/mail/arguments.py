@@ -162,7 +162,7 @@ def _any(passed: Mapping[str, Any], limits: Limits, readers: Mapping[str, Any]) 
     email = _email(passed, limits, readers)
     check_recipients(email, limits)
     (entry if frame.is_plain(email) else frame).check_size(email, limits)
-    return _call(email, passed)
+    return call_of(email, passed)
 
 
 def _passed(args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
@@ -202,12 +202,13 @@ def _email(passed: Mapping[str, Any], limits: Limits, readers: Mapping[str, Any]
     return finished(Email(**contents), "body" in passed)
 
 
-def _call(email: Email, passed: Mapping[str, Any]) -> Call:
-    """With what is no part of the mail."""
+def call_of(mail: Email | RawMail, passed: Mapping[str, Any]) -> Call:
+    """The mail, with what was passed beside it: `idempotency_key`, `send_at`, `expires`. Raises `TypeError`,
+    `Unsendable`."""
     now = datetime.now(UTC)
     key, send_at, expires = (passed.get(name) for name in ("idempotency_key", "send_at", "expires"))
     return Call(
-        email,
+        mail,
         None if key is None else keys.id_of_key("idempotency_key", key),
         0.0 if send_at is None else max(0.0, moments.from_now("send_at", send_at, now)),
         0 if expires is None else moments.unix_ms("expires", expires, now),

@@ -113,10 +113,20 @@ def _addresses(headers: list[Header], names: tuple[bytes, ...], argument: str) -
 
 def _read(header: Header, argument: str) -> list[str]:
     name = header.name.decode("ascii").title()
-    parsed: Any = message_from_string(f"{name}: {header.value}\n\n", policy=policy.default)[name]
-    if not all(map(_may_be, parsed.defects)):
+    parsed = _parsed(name, header.value)
+    if parsed is None or not all(map(_may_be, parsed.defects)):
         raise refused(f"its {name} cannot be read without guessing{argument and f': pass {argument}='}")
     return [_mailbox(item.addr_spec, f"message: {name}") for item in parsed.addresses]
+
+
+def _parsed(name: str, value: str) -> Any:
+    """None where Python's parser stumbles: it raises IndexError and AttributeError of what is cut off (cpython 148518,
+    151857), and RecursionError of many brackets."""
+    try:
+        header: Any = message_from_string(f"{name}: {value}\n\n", policy=policy.default)[name]
+        return header if all([isinstance(item.addr_spec, str) for item in header.addresses]) else None
+    except Exception:  # noqa: BLE001 - what it raises is as manifold as what it reads
+        return None
 
 
 def _may_be(defect: Exception) -> bool:

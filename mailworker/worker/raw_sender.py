@@ -4,15 +4,14 @@ builds. It is no task of Celery's: who delivers rings for both with the same."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.message import Message
 from typing import Any
 
 from .. import runtime
 from ..delivery.accept import to_be_accepted
-from ..mail import keys, moments
-from ..mail.arguments import Call
-from ..mail.raw_arguments import raw_mail
+from ..mail.arguments import Call, call_of
+from ..mail.email import RawMail
 from ..spool.acceptance import steps
 from . import eager
 from .calls import check_times
@@ -50,13 +49,8 @@ class SendRaw:
         Raises `TypeError` for wrong arguments, `Unsendable` for what can never be a mail, `IdempotencyError` where the
         key is another mail's, `SpoolError` when the mail could not be made safe.
         """
-        now = datetime.now(UTC)
-        call = Call(
-            raw_mail(message, sender, recipients, dsn, runtime.settings().limits),
-            id=None if idempotency_key is None else keys.id_of_key("idempotency_key", idempotency_key),
-            wait=0.0 if send_at is None else max(0.0, moments.from_now("send_at", send_at, now)),
-            expires=0 if expires is None else moments.unix_ms("expires", expires, now),
-        )
+        mail = _read(message, sender, recipients, dsn)
+        call = call_of(mail, {"idempotency_key": idempotency_key, "send_at": send_at, "expires": expires})
         check_times(call)
         return self._task.take(call)
 
@@ -69,7 +63,7 @@ class SendRaw:
         dsn: Mapping[str, str | list[str]] | None = None,
     ) -> str:
         """Sends there and then, as `send_email(…)` does, and returns the Message-ID. Nobody tries again."""
-        return self._task.send(Call(raw_mail(message, sender, recipients, dsn, runtime.settings().limits)))
+        return self._task.send(Call(_read(message, sender, recipients, dsn)))
 
     def take_all(self, calls: Sequence[Call]) -> Iterator[int]:
         """Those that were read, in steps: how many more of them are in the spool. Where a step raises, none of it is,
@@ -85,3 +79,9 @@ class SendRaw:
             if rung:  # who answers rings for the others
                 self._task.ring(rung[0])
             yield len(step)
+
+
+def _read(message: Any, sender: Any, recipients: Any, dsn: Any) -> RawMail:
+    from ..mail.raw_arguments import raw_mail  # noqa: PLC0415 - with Python's parser, which few programs need
+
+    return raw_mail(message, sender, recipients, dsn, runtime.settings().limits)

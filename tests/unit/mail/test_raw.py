@@ -239,6 +239,16 @@ def test_where_a_site_says_as_whom_mail_is_sent_a_finished_message_obeys(
         raw_mail(headers + REST, sender, ["b@example.com"], None, limits)
 
 
+@pytest.mark.parametrize(
+    "value", [b"<", b"(c):", b"_@[", b'a"', b".b:;", b"\r\n ".join([b"(" * 900] * 8)], ids=lambda value: str(value[:9])
+)
+def test_an_address_at_which_python_s_parser_stumbles_is_refused_as_any_other(value: bytes) -> None:
+    """cpython 148518 and 151857; and RecursionError, of many brackets."""
+    assert "its To cannot be read without guessing: pass recipients=" in refusal(
+        b"From: a@example.com\r\nTo: " + value + b"\r\n" + REST
+    )
+
+
 def test_a_message_of_another_type_is_refused() -> None:
     with pytest.raises(TypeError, match=r"message: expected bytes, str or an .*EmailMessage, got dict"):
         read({})
