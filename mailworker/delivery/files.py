@@ -7,14 +7,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from ..errors import Unsendable
 from ..mail.email import Email
 from ..mail.encoding import base64
-from ..mail.file import File
-from ..mail.frame import digests
+from ..mail.frame import digests, with_blobs
 from ..spool import Spool
 
 IDLE: Final = 60.0
@@ -52,11 +50,9 @@ class Files:
         parts = self._parts(wanted)
         missing = [digest for digest in wanted if digest not in parts]
         contents = self._spool.blobs(missing) if missing else {}
-        if len(contents) < len(missing):  # where somebody else has the mail by now, this outcome is not written
-            raise Unsendable("gone", "a file of it is gone from Redis")
         for digest in self._shared(contents):
             parts[digest] = self._keep(digest, base64(contents.pop(digest)))
-        return _filled(email, contents), parts
+        return with_blobs(email, contents, but=parts), parts
 
     def let_go(self) -> None:
         """Of what nobody needed for a while."""
@@ -102,13 +98,3 @@ class Files:
     def _drop_one(self) -> None:
         _, kept = self._kept.popitem(last=False)
         self._octets -= len(kept.part)
-
-
-def _filled(email: Email, contents: Mapping[str, bytes]) -> Email:
-    if not contents:
-        return email
-
-    def filled(files: tuple[File, ...]) -> tuple[File, ...]:
-        return tuple([replace(file, content=contents.get(file.digest, file.content)) for file in files])
-
-    return replace(email, attachments=filled(email.attachments), inline=filled(email.inline))

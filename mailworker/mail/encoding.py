@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Final
 
-_LONGEST_LINE: Final = 998
+LONGEST_LINE: Final = 998
+"""Octets, without its CRLF (RFC 5322, 2.1.1)."""
+
 _LINES: Final = 1024
 _OF_LINE: Final = 57
 _SLICE: Final = _OF_LINE * _LINES
@@ -68,9 +70,9 @@ def with_crlf(body: bytes) -> bytes:
 
 def has_short_lines(body: bytes) -> bool:
     """True where every line fits into 998 octets; looks at the text in strides, not at each octet."""
-    begin, enough = 0, len(body) - _LONGEST_LINE - 2
+    begin, enough = 0, len(body) - LONGEST_LINE - 2
     while begin < enough:
-        begin = body.rfind(b"\n", begin, begin + _LONGEST_LINE + 2) + 1
+        begin = body.rfind(b"\n", begin, begin + LONGEST_LINE + 2) + 1
         if not begin:
             return False
     return True
@@ -79,6 +81,11 @@ def has_short_lines(body: bytes) -> bool:
 def base64(content: bytes) -> bytes:
     """As lines of 76 letters, the last one closed as well: a finished part, which may be kept and used again."""
     return b"".join(base64_slices(content))
+
+
+def base64_size(octets: int) -> int:
+    """How many octets `base64` makes of so many: a line of 76 letters and CRLF of each 57."""
+    return octets * (76 + 2) // _OF_LINE
 
 
 def base64_slices(content: bytes) -> Iterator[bytes]:

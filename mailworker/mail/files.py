@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..errors import Unsendable
 from . import base64_file, given_file
 from .email import Limits
+from .encoding import base64_size
 from .file import BLOB, File
 from .given_file import EXPECTED
 from .parts import Parts
@@ -77,7 +78,7 @@ class Inline(Files):
 
 def size_of(file: File) -> int:
     """Octets of it in the mail: base64, 76 characters a line, and its headers."""
-    return given_file.size_in_mail(len(file.content or b"")) + _HEADERS
+    return base64_size(len(file.content or b"")) + _HEADERS
 
 
 def _within(name: str, items: Iterable[tuple[str, Any]], limits: Limits) -> Iterator[File]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ..errors import Unsendable
 from . import media_type, read_file
+from .encoding import base64_size
 from .file import BLOB, File
 from .text import text_of, utf8
 
@@ -50,11 +51,6 @@ def make(place: str, name: str, content: bytes, type_: str | None) -> File:
     return File(name, written, content, sha256(content).hexdigest() if len(content) > BLOB else "")
 
 
-def size_in_mail(octets: int) -> int:
-    """In base64, 76 characters a line."""
-    return octets * 26 // 19
-
-
 def check_size(name: str, size: int, most: int) -> None:
     """Raises `Unsendable` where files of `size` octets make a mail too large."""
     if size <= most:
@@ -71,7 +67,7 @@ def _mib(octets: int) -> str:
 
 def _of_path(place: str, path: str | os.PathLike[Any], most: int) -> File:
     text = os.fsdecode(path)
-    content = read_file.read(place, text, lambda size: check_size(place, size_in_mail(size), most))
+    content = read_file.read(place, text, lambda size: check_size(place, base64_size(size), most))
     return make(place, os.path.basename(text), content, None)
 
 

@@ -35,7 +35,7 @@ def write(head: bytes, email: Email, message_id: str, encoded: Mapping[str, byte
     """
     top = _mixed(email, encoded)
     files = sum([len(file.content or b"") for file in email.files])
-    data = _room_for(files * 26 // 19)
+    data = _room_for(encoding.base64_size(files))
     data.write(head)
     data.writelines(_written(top, _token(top, message_id)))
     data.truncate()

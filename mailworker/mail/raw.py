@@ -16,9 +16,9 @@ from ..envelope import Envelope
 from ..errors import Unsendable
 from .author import Author
 from .email import Limits, RawMail
-from .encoding import closed, has_short_lines
+from .encoding import LONGEST_LINE, closed, has_short_lines
 from .head import date_line, message_id_line
-from .raw_head import LONGEST_LINE, Header, refused, split
+from .raw_head import Header, refused, split
 
 _NEVER_SENT: Final = frozenset((b"bcc", b"resent-bcc", b"return-path"))
 _BINARY: Final = re.compile(rb"^content-transfer-encoding:[ \t]*binary\b", re.IGNORECASE | re.MULTILINE)

@@ -1,7 +1,8 @@
 """Jinja2 as templates of mails are rendered: in its sandbox, from one folder, strict, and bounded.
 
 Imported with the first template, since Jinja2 comes with an extra. Whoever writes the files of the folder is trusted
-with mail, and not with the process: a template cannot reach Python's insides, files, or more memory than a mail needs.
+with mail and with its caller's time, and not with the process: a template cannot reach Python's insides or files. What
+it makes is bounded, and so are the operators by which a few steps would fill the memory; other expressions are not.
 """
 
 from __future__ import annotations
