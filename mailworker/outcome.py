@@ -47,6 +47,8 @@ class Returned:
     """Nothing happened to the mail: back to the queue, and no attempt is counted."""
 
     delay: float = 0
+    waits: bool = False
+    """It says itself that it is to go then: its age counts from that moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class Batch:
         except Unsendable as error:
             self._conclude(Attempt(item.id, self._relay, Failed(error.reason, error.detail)))
         except NotYet as error:
-            self._conclude(Attempt(item.id, self._relay, Returned(error.seconds)))
+            self._conclude(Attempt(item.id, self._relay, Returned(error.seconds, waits=True)))
         return None
 
     def commit(self, mails: list[Outgoing]) -> list[Outgoing]:

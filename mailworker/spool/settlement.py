@@ -28,7 +28,7 @@ def as_json(mail_id: str, outcome: OutcomeSoFar) -> str:
             if outcome.refused is not None:
                 fields["refused"] = _failure(outcome.refused)
         case Returned():
-            fields |= {"kind": "returned", "delay": round(outcome.delay * 1000)}
+            fields |= {"kind": "returned", "delay": round(outcome.delay * 1000), "waits": outcome.waits}
         case Further():
             fields |= {"kind": "further", "rcpt": json.dumps(outcome.recipients)}
             if outcome.refused is not None:

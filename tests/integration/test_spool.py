@@ -260,6 +260,18 @@ def test_what_is_returned_counts_no_attempt(spool: Spool) -> None:
     assert spool.take("w/1.0", ids).records[0].tries == 0
 
 
+def test_the_age_of_what_says_that_it_waits_counts_from_then(spool: Spool) -> None:
+    """Else an entry that is to go in three days would be too old for a second attempt."""
+    ids = claim(spool, b"x")
+    at = spool.take("w/1.0", ids).records[0].at
+    spool.settle("default", "w/1.0", [(ids[0], Returned(3 * 86_400, waits=True))], end=True)
+    spool.client.zadd("mailworker:due", {ids[0]: 0})
+    spool.claim("w/1.0", "", 10)
+    record = spool.take("w/1.0", ids).records[0]
+    assert record.at == at
+    assert record.since >= at + 3 * 86_400_000
+
+
 def test_an_oversized_mail_is_taken_without_its_octets(client: redis.Redis) -> None:
     spool = spool_of(client, [QUEUE], largest=10)
     record = spool.take("w/1.0", claim(spool, b"x" * 11)).records[0]

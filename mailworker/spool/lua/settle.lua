@@ -74,6 +74,7 @@ local function settle_one(outcome)
     become(id, state, 'deferred', now + outcome.delay, 'reason', 'deferred', 'detail', outcome.detail,
       'code', outcome.code)
   else
+    if outcome.waits then redis.call('HSET', key, 'since', now + outcome.delay) end
     become(id, state, 'queued', now + outcome.delay)
   end
 end
