@@ -10,6 +10,7 @@ from email import message_from_string, policy
 from email.errors import ObsoleteHeaderDefect
 from email.generator import BytesGenerator
 from email.message import Message
+from itertools import islice
 from typing import Any, Final
 
 from ..errors import Unsendable
@@ -23,6 +24,8 @@ from .senders import ANYBODY, Senders
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ODD: Final = ("no domain", "non-ASCII characters")
 _RECIPIENTS: Final = (b"to", b"cc", b"bcc")
+_LONGEST: Final = 128 * 1024
+"""Octets of a header that is read: Python's parser copies what is left of it at each word."""
 
 
 def raw_mail(message: Any, sender: Any, recipients: Any, dsn: Any, limits: Limits) -> RawMail:
@@ -31,7 +34,7 @@ def raw_mail(message: Any, sender: Any, recipients: Any, dsn: Any, limits: Limit
     data, headers = finished(octets, limits)
     if names is not None and [header.name for header in headers] != names:
         raise refused("its headers are other ones when it is written: one of them holds a line break")
-    chosen = _to(headers) if recipients is None else _mailboxes(recipients)
+    chosen = _to(headers) if recipients is None else _mailboxes(recipients, limits.recipients)
     mail = RawMail(
         recipients=tuple(dict.fromkeys(chosen)),
         return_path=_from(headers) if sender is None else _sender(sender),
@@ -75,11 +78,14 @@ def _sender(value: Any) -> str:
     return _mailbox(value, "sender") if value.strip() not in ("", "<>") else ""
 
 
-def _mailboxes(value: Any) -> list[str]:
+def _mailboxes(value: Any, most: int) -> list[str]:
     items = [value] if isinstance(value, str) else value
     if isinstance(items, bytes) or not isinstance(items, Iterable):
         raise TypeError(f"recipients: expected a list of addresses, got {type(value).__name__}")
-    return [_item(number, item) for number, item in enumerate(items)]
+    read = [_item(number, item) for number, item in enumerate(islice(items, most + 1))]  # it may have no end
+    if len(read) > most:
+        raise Unsendable("too_many_recipients", f"recipients: more than {most} addresses")
+    return read
 
 
 def _item(number: int, item: Any) -> str:
@@ -113,7 +119,7 @@ def _addresses(headers: list[Header], names: tuple[bytes, ...], argument: str) -
 
 def _read(header: Header, argument: str) -> list[str]:
     name = header.name.decode("ascii").title()
-    parsed = _parsed(name, header.value)
+    parsed = _parsed(name, header.value) if len(header.lines) <= _LONGEST else None
     if parsed is None or not all(map(_may_be, parsed.defects)):
         raise refused(f"its {name} cannot be read without guessing{argument and f': pass {argument}='}")
     return [_mailbox(item.addr_spec, f"message: {name}") for item in parsed.addresses]

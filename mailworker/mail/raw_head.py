@@ -54,24 +54,21 @@ def refused(problem: str) -> Unsendable:
 
 
 def _headers(head: bytes) -> list[Header]:
-    headers: list[Header] = []
+    found: list[tuple[bytes, list[bytes]]] = []
     for line in _lines(head):
         if line[:1] in (b" ", b"\t"):
             if line.strip():
-                headers[-1:] = [_continued(headers, line)]
+                if not found:
+                    raise refused("its first line begins with a blank, as no header does")
+                found[-1][1].append(line)
             continue  # nothing but blanks: an end of the headers to some readers, and to others no word of the value
-        found = _NAME.match(line)
-        if found is None:
-            raise refused(f"line {len(headers) + 1} of its headers is not `Name: value`")
-        headers.append(Header(found[1].lower(), line + b"\r\n"))
+        name = _NAME.match(line)
+        if name is None:
+            raise refused(f"line {len(found) + 1} of its headers is not `Name: value`")
+        found.append((name[1].lower(), [line]))
+    headers = [Header(name, b"\r\n".join((*lines, b""))) for name, lines in found]
     _check_once(headers)
     return headers
-
-
-def _continued(headers: list[Header], line: bytes) -> Header:
-    if not headers:
-        raise refused("its first line begins with a blank, as no header does")
-    return Header(headers[-1].name, headers[-1].lines + line + b"\r\n")
 
 
 def _lines(head: bytes) -> list[bytes]:

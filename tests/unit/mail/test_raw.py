@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import email.policy
+import time
 from email.message import EmailMessage
 from email.mime.text import MIMEText
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -247,6 +249,17 @@ def test_an_address_at_which_python_s_parser_stumbles_is_refused_as_any_other(va
     assert "its To cannot be read without guessing: pass recipients=" in refusal(
         b"From: a@example.com\r\nTo: " + value + b"\r\n" + REST
     )
+
+
+def test_a_long_message_takes_no_longer_than_its_length() -> None:
+    begun = time.monotonic()
+    folded = b"From: a@example.com\nTo: b@example.com\nX: " + b"y" * 70 + b"\n y" * 500_000 + b"\n\nx"
+    assert read(folded).recipients == ("b@example.com",)
+    with pytest.raises(Unsendable, match="its To cannot be read without guessing: pass recipients="):
+        read(b"From: a@example.com\nTo: b@example.com" + b",\n a@b.c" * 20_000 + b"\n\nx")
+    with pytest.raises(Unsendable, match=r"^recipients: more than 65536 addresses"):
+        read(b"From: a@example.com\n\nx", recipients=repeat("a@example.com"))
+    assert time.monotonic() - begun < 5
 
 
 def test_a_message_of_another_type_is_refused() -> None:
