@@ -25,6 +25,7 @@ _IN_STYLE: Final = re.compile(
 """Where HTML shows an image by its cid: in an attribute, or in a style, which may be an attribute itself. Elsewhere,
 as in a text about it or in the query of a link, it is a word."""
 _CID: Final = re.compile(r"cid:([^\"'()\s<>,;]+)", re.IGNORECASE)
+_ENDLESS: Final = re.compile(r"&#[0-9]{1000,}+")
 _LONGEST_SHOWN: Final = 50
 _KEPT: Final = 256 * 1024
 """Octets of an HTML whose text is remembered."""
@@ -86,7 +87,7 @@ def _check_images(email: Email) -> None:
     shown = set(_shown(text))
     if unknown := sorted(shown - cids):
         raise Unsendable("bad_field", f"html: cid:{ascii(unknown[0])[1:-1]:.{_LONGEST_SHOWN}} is not in inline")
-    mentioned = shown | set(map(unquote, _CID.findall(unescape(text))))
+    mentioned = shown | set(map(unquote, _CID.findall(_unescaped(text))))
     if unused := [file.cid for file in email.inline if file.cid not in mentioned]:
         raise Unsendable("bad_field", f"inline: cid {unused[0]:.{_LONGEST_SHOWN}} is not used in html; use attachments")
 
@@ -94,8 +95,14 @@ def _check_images(email: Email) -> None:
 def _shown(html: str) -> Iterator[str]:
     """The cids as they stand in `inline`: a URL in HTML is written with references and with %."""
     for cid in _IN_STYLE.findall(html):  # the quote that closes it may be written as a reference as well
-        yield unquote(re.split("[\"']", unescape(cid), maxsplit=1)[0])
+        yield unquote(re.split("[\"']", _unescaped(cid), maxsplit=1)[0])
     for tag in _TAG.findall(html):
         if "cid:" in tag.lower():
             for found in _IN_TAG.findall(tag):
-                yield unquote(unescape("".join(found).rstrip(",")))
+                yield unquote(_unescaped("".join(found).rstrip(",")))
+
+
+def _unescaped(text: str) -> str:
+    """With what HTML's references stand for. `unescape` raises ValueError of a number with 4,300 digits and more; no
+    character has one of a thousand."""
+    return unescape(_ENDLESS.sub("", text))

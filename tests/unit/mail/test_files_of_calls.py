@@ -152,6 +152,8 @@ def test_a_hostile_html_costs_no_time() -> None:
         mail(html=("<a src" + " " * 20_000 + "url(" + " " * 20_000) * 10 + "<img src=cid:x>")
     with pytest.raises(Unsendable, match="cid:x is not in inline"):
         mail(html="<a " + "/a" * 100_000 + " src" * 100_000 + "<" * 100_000 + "<img src=cid:x>")
+    with pytest.raises(Unsendable, match="cid:x is not in inline"):
+        mail(html="&#" + "1" * 100_000 + "<img src=cid:x&#" + "0" * 100_000 + ">")
     assert time.monotonic() - begun < 2
 
 
