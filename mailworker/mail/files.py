@@ -39,7 +39,7 @@ class Files:
     name, content and type."""
 
     def from_value(self, name: str, value: Value, limits: Limits) -> tuple[File, ...]:
-        return tuple([file for _, file in _of_entry(name, value, limits)])
+        return tuple([file for _, file in _of_entry(name, _named(name, value), limits)])
 
     def from_message(self, name: str, value: Any, limits: Limits) -> tuple[File, ...]:
         return self.from_value(name, base64_file.as_value(value), limits)
@@ -47,6 +47,8 @@ class Files:
     def from_argument(self, name: str, value: Any, limits: Limits) -> tuple[File, ...]:
         if isinstance(value, _NO_LIST) or hasattr(value, "read") or not isinstance(value, Iterable):
             raise TypeError(f"{name}: expected a list, and in it {EXPECTED}; got {type(value).__name__}")
+        if isinstance(value, tuple) and len(value) > 1 and isinstance(value[1], bytes):
+            raise TypeError(f"{name}: expected a list, and in it {EXPECTED}; got one file: write [(name, content)]")
         return tuple(_within(name, ((f"{name}[{at}]", item) for at, item in enumerate(value)), limits))
 
     def to_frame(self, content: tuple[File, ...], parts: list[bytes]) -> list[dict[str, Any]]:
@@ -89,6 +91,17 @@ def _within(name: str, items: Iterable[tuple[str, Any]], limits: Limits) -> Iter
         size += size_of(file)
         given_file.check_size(name, size, limits.mail)
         yield file
+
+
+def _named(name: str, value: Value) -> Value:
+    """A list has positions and no names: what stands in it bare, as a path that happens to be base64, is no file."""
+    if isinstance(value, dict) and list(value) == list(range(len(value))):
+        for at, item in enumerate(value.values()):
+            if isinstance(item, bytes):
+                raise Unsendable("bad_field", f"{name}[{at}]: has no name; {AS_VALUES}")
+            if isinstance(item, dict):
+                value = {**value, at: {b"name": b"", **item}}
+    return value
 
 
 def _of_entry(name: str, value: Value, limits: Limits) -> Iterator[tuple[str, File]]:

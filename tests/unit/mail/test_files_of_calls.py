@@ -232,6 +232,12 @@ def test_attachments_are_a_list(attachments: Any) -> None:
         mail(attachments=attachments)
 
 
+@pytest.mark.parametrize("attachments", [("a.txt", b"x"), ("a.txt", b"x", "text/plain")])
+def test_one_file_in_the_place_of_the_list_is_told_as_such_and_not_looked_for_as_a_path(attachments: Any) -> None:
+    with pytest.raises(TypeError, match=r"; got one file: write \[\(name, content\)\]$"):
+        mail(attachments=attachments)
+
+
 def test_any_list_will_do_and_none_is_none() -> None:
     files = [("a", b"x"), ("b", b"y")]
     assert mail(attachments=iter(files)).attachments == mail(attachments=tuple(files)).attachments
