@@ -267,7 +267,7 @@ class Settings(BaseModel):
                 raise ValueError(f"{PREFIX}{key}: {str(error).removeprefix('sender: ')}") from None
         return self
 
-    @property
+    @cached_property
     def in_memory(self) -> bool:
         """Mails are kept in the process that sends them, for tests: there is no relay, and no spool."""
         return self.smtp_url.get_secret_value().lower().startswith(_MEMORY)

@@ -6,6 +6,7 @@ A program's tests say so of its own app; they mean that nothing leaves the proce
 from __future__ import annotations
 
 import logging
+from collections.abc import Container, Iterable
 from functools import cache
 from typing import Any, Final
 
@@ -24,8 +25,10 @@ def is_on(ours: Any) -> bool:
     if host is not None and not _is_fallback(host):
         return _said_by(host)
     # In a thread that has no current app: whatever apps the program has.
-    others = [app for app in _state._get_active_apps() if app is not ours and not _is_fallback(app)]
-    return any(map(_said_by, others))
+    apps = _state._get_active_apps()
+    if len(apps) == 1 and ours in apps:  # as in most programs; to walk through them takes a microsecond
+        return False
+    return any([_said_by(app) for app in apps if app is not ours and not _is_fallback(app)])
 
 
 def _is_fallback(app: Celery) -> bool:
@@ -43,9 +46,17 @@ def _said_by(host: Celery) -> bool:
 def _says(app: Any) -> bool:
     """Celery takes 7 µs for its answer, for each mail: the usual one, that nobody ever said so, is known sooner."""
     conf = app.conf
-    if app.configured and not any(name in values for values in conf.maps[:-1] for name in _names(conf.prefix)):
+    if app.configured and not _is_there(_names(conf.prefix), conf.maps[:-1]):
         return False
     return bool(conf.task_always_eager)
+
+
+def _is_there(names: Iterable[str], maps: Iterable[Container[str]]) -> bool:
+    for values in maps:
+        for name in names:
+            if name in values:
+                return True
+    return False
 
 
 @cache
