@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import sys
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -38,12 +40,20 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             fail(explained(error), code_of(error))
         except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
             raise  # click's own ways to end
+        except OSError as error:
+            if error.errno not in _FULL:
+                _bug(error)
+            fail(f"what it says cannot be written: {error.strerror}", 1)
         except Exception as error:  # noqa: BLE001 - a bug, or strange records: no mail on the terminal
-            from ..errors import where  # noqa: PLC0415
-
-            fail(f"this is a bug, please report it: {where(error)}", 1)
+            _bug(error)
 
     return wrapper
+
+
+def _bug(error: Exception) -> NoReturn:
+    from ..errors import where  # noqa: PLC0415
+
+    fail(f"this is a bug, please report it: {where(error)}", 1)
 
 
 def fail(text: str, code: int) -> NoReturn:

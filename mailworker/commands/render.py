@@ -56,7 +56,7 @@ def _variables(file: BinaryIO | None) -> dict[str, Any]:
         variables = json.load(file)
     except json.JSONDecodeError as error:
         raise click.BadParameter(f"--context: line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except (UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # other octets, a number of thousands of digits, brackets without an end
         raise click.BadParameter("--context: is not JSON in UTF-8") from None
     if not isinstance(variables, dict):
         raise click.BadParameter('--context: expected an object, as {"name": "Ada"}')

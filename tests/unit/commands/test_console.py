@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import click
 import pytest
 import redis
@@ -43,6 +45,11 @@ def test_the_exit_code_says_who_has_to_do_something(error: Exception, code: int)
         (SettingsError("MAILWORKER_BATCH: no"), "mailworker: MAILWORKER_BATCH: no\n", SETTINGS),
         (MailworkerError("a\nb\x1b[2J"), "mailworker: a\nb [2J\n", PROBLEM),
         (click.UsageError("wrong"), None, 2),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "mailworker: what it says cannot be written: No space left on device\n",
+            1,
+        ),
     ],
 )
 def test_an_error_ends_the_command_with_its_line(raised: Exception, said: str | None, code: int) -> None:

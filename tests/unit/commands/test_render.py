@@ -90,6 +90,7 @@ def test_it_opens_the_html_in_a_browser(folder: Path, tmp_path: Path, monkeypatc
         (["note", "--set", "a=1", "--set", "a.b=1"], 2, "--set: a.b: a is a value already"),
         (["note", "--context", "no.json"], 2, "no.json"),
         (["note", "--context", "mails/note.txt"], 2, "--context: line 1, column 2: "),
+        (["note", "--context", "digits.json"], 2, "--context: is not JSON in UTF-8"),
         (["note", "--context", "list.json"], 2, "--context: expected an object"),
         ([], 2, "Missing argument 'NAME'"),
     ],
@@ -98,6 +99,7 @@ def test_what_is_wrong_is_said_in_one_line(
     folder: Path, tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
     (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "digits.json").write_text("9" * 5000)
 
     result = run(*arguments)
 
