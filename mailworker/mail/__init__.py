@@ -11,8 +11,8 @@ In the order in which a mail meets them:
   `known_files` are those that several mails of a call have.
 - `entry` reads and writes by that table (and `legacy_fields` where a site allows more of one): the octets of an entry,
   of a plain mail in the spool, of PHP. `frame` keeps any other mail of new code: a header, and its `parts` behind it.
-- `templates` renders a mail from the files of `template_folder`, in the `template_sandbox`; `text_of_html` makes the
-  text of a mail that was given as HTML alone.
+- `templates` renders a mail from the files of `template_folder`, in the `template_sandbox` and its `template_bounds`;
+  `text_of_html` makes the text of a mail that was given as HTML alone.
 - It leaves as octets: `mime` builds them, with the `author` as whom the site sends. In the `head`, `headers` writes
   text and mailboxes into a header, `structured` what is never encoded. What is more than a text is a `multipart` of
   texts and `file_parts`, each a `body_part`; `parameters` writes file names, `charset` tells what a text file is

@@ -16,16 +16,16 @@ from types import TracebackType
 from typing import Any, Final
 
 from jinja2 import BaseLoader, Environment, StrictUndefined, Template, TemplateNotFound
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.nodes import Concat
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..errors import TemplateError
-from . import template_folder
+from . import template_bounds, template_folder
+from .template_bounds import LONGEST
 
-LONGEST: Final = 32 * 1024 * 1024
-"""Characters of what a template makes: more is no mail, but a loop without an end."""
-_LARGEST_POWER: Final = 1_000
 _NAMED: Final = re.compile(r"'([^']*)'( object)?|\"([^\"]*)\"|element (\S+)")
 
 # Jinja2 holds locks of its own while it looks for a template. A process that forked meanwhile would find them locked.
@@ -45,8 +45,19 @@ class _Folder(BaseLoader):
         return source.text, source.path, lambda: template_folder.stamp(self.folder, template) == source.stamp
 
 
+class _Generator(CodeGenerator):
+    def visit_Concat(self, node: Concat, frame: Frame) -> None:
+        """`a ~ b`, which is no operator that can be intercepted."""
+        self.write("environment.bounded(")
+        super().visit_Concat(node, frame)
+        self.write(")")
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset(["+", "*", "**"])
+    intercepted_binops = frozenset(["+", "*", "**", "%"])
+    code_generator_class = _Generator
+    concat = staticmethod(template_bounds.joined)
+    bounded = staticmethod(template_bounds.bounded)
 
     def get_template(self, *args: Any, **kwargs: Any) -> Template:
         with _looking:
@@ -58,21 +69,13 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """These would fill the memory, or keep the processor for hours, in a few steps."""
-        if operator == "**" and not (_is_small(left) and _is_small(right)):
-            raise SecurityError("a power of large numbers")
-        if operator == "+" and _length(left, 1) + _length(right, 1) > LONGEST:
-            raise SecurityError("a text that grows too long")
-        if operator == "*" and max(_length(left, right), _length(right, left)) > LONGEST:
-            raise SecurityError("a text repeated too often")
+        template_bounds.check_operator(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
-
-def _is_small(value: Any) -> bool:
-    return not isinstance(value, int) or abs(value) <= _LARGEST_POWER
-
-
-def _length(value: Any, times: Any) -> int:
-    return len(value) * times if isinstance(value, str | list | tuple) and isinstance(times, int) else 0
+    def call(*args: Any, **kwargs: Any) -> Any:  # as Jinja2 has it: a template may pass `self=`
+        function, *passed = args[2:]
+        template_bounds.check_call(function, (*passed, *kwargs.values()))
+        return template_bounds.bounded(ImmutableSandboxedEnvironment.call(*args, **kwargs))
 
 
 @lru_cache(maxsize=32)
@@ -83,6 +86,7 @@ def _environment(folder: str, html: bool) -> _Sandbox:
         keep_trailing_newline=True, cache_size=400,
     )  # fmt: skip
     del environment.globals["lipsum"]
+    environment.filters = template_bounds.filters(environment.filters)
     return environment
 
 

@@ -106,6 +106,8 @@ def _inlined(name: str, html: str) -> str:
     inliner = CSSInliner(load_remote_stylesheets=False, keep_style_tags=True, keep_link_tags=True)
     try:
         return inliner.inline(html)
+    except UnicodeEncodeError:
+        raise TemplateError(f"template: {name}.html: holds a lone surrogate, which is not text") from None
     except (InlineError, ValueError) as error:
         raise TemplateError(f"template: {name}.html: its styles cannot be read: {type(error).__name__}") from None
 

@@ -347,6 +347,24 @@ ESCAPES = [
     "{{ [0] * 10**10 }}",
     "{{ 9**9**9**9 }}",
     "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}",
+    "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+    "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s %}{{ n.s }}{{ n.s }}{% endset %}{% endfor %}",
+    "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = [n.s, n.s] | join %}{% endfor %}",
+    "{{ '%999999999d' % 1 }}",
+    "{{ '%(a)999999999d' % {'a': 1} }}",
+    "{{ '%.*f' % (10**9, 1) }}",
+    "{{ '%999999999d' | format(1) }}",
+    "{{ '{:>999999999}'.format(1) }}",
+    "{{ '{:{}}'.format(1, 10**9) }}",
+    "{{ 'a' | center(10**9) }}",
+    "{{ 'a\\nb' | indent(width=10**9) }}",
+    "{{ 'a'.ljust(10**9) }}",
+    "{{ '\\t'.expandtabs(10**9) }}",
+    "{{ [1] | batch(10**9, 'x') | list }}",
+    "{{ [1] | slice(10**9) | list }}",
+    "{{ data | tojson(indent=10**9) }}",
+    "{{ ('a' * 30000000) | replace('a', 'b' * 100) }}",
+    "{{ ('a' * 30000000).replace('a', 'b' * 100) }}",
     "{% for a in range(99999) %}{% for b in range(99999) %}{{ 'x' * 1000 }}{% endfor %}{% endfor %}",
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
 ]
@@ -377,11 +395,16 @@ def test_a_template_does_not_get_out_of_its_sandbox(folder: Path, source: str) -
 
 def test_what_a_template_is_for_works_in_the_sandbox(folder: Path) -> None:
     write(folder, a_txt="{{ user.greet() }} {{ '%05.2f' | format(3.14159) }} {{ '{:>4}'.format('x') }} {{ 'ab' * 2 }} "
-          "{{ 2 ** 10 }} {{ range(3) | list }} {{ d.items() | list }} {{ l | join(', ') }}")  # fmt: skip
+          "{{ 2 ** 10 }} {{ range(3) | list }} {{ d.items() | list }} {{ l | join(', ') }} "
+          "{{ '%s: {%s} 50%%' % (1000000, 2) }} {{ '{{a: {}}} {}'.format(1000000, 2) }} "
+          "{{ 1000000 | center(9) }} {{ l ~ 1 | replace(1, 2) }} {{ 7000000 | filesizeformat }}")  # fmt: skip
 
     text = render("a", {"user": User(), "d": {"a": 1}, "l": ["x", "y"]}, folder).text
 
-    assert text == "hello 03.14    x abab 1024 [0, 1, 2] [('a', 1)] x, y"
+    assert (
+        text == "hello 03.14    x abab 1024 [0, 1, 2] [('a', 1)] x, y "
+        "1000000: {2} 50% {a: 1000000} 2  1000000  ['x', 'y']2 7.0 MB"
+    )
 
 
 def test_many_threads_render_at_once(folder: Path) -> None:
