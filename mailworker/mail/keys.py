@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from ..errors import Unsendable
+from .text import exact
 
 _LONGEST_ID: Final = 255
 _LONGEST_KEY: Final = 256
@@ -16,7 +17,7 @@ def mail_id(name: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
         if value and not _is_id(value):
             raise TypeError(f"{name}: expected up to {_LONGEST_ID} printable characters")
-        return value or None
+        return exact(value) if value else None
     raise TypeError(f"{name}: expected a string, got {type(value).__name__}")
 
 
@@ -26,7 +27,7 @@ def id_of_key(name: str, value: Any) -> str:
         raise TypeError(f"{name}: expected a string, got {type(value).__name__}")
     if not value.strip() or len(value) > _LONGEST_KEY:
         raise Unsendable("bad_field", f"{name}: {len(value.strip())} characters, expected 1 to {_LONGEST_KEY}")
-    return value if _is_id(value) else sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return exact(value) if _is_id(value) else sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _is_id(text: str) -> bool:

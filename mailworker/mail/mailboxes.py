@@ -13,7 +13,7 @@ from .address import Mailbox, each_once
 from .email import Limits
 from .parts import Parts, as_octets, as_text
 from .php import Key, Opaque, Scalar, Value
-from .text import is_lazy, text_of, utf8
+from .text import exact, is_lazy, text_of, utf8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Mailboxes:
 
     def from_argument(self, name: str, value: Any, limits: Limits) -> tuple[Mailbox, ...]:
         if isinstance(value, str):
-            return (address.parse(value, name),)
+            return (address.parse(exact(value), name),)
         if isinstance(value, Mapping):
             return each_once([_of_pair(f"{name}[{at}]", *pair) for at, pair in enumerate(value.items())])
         if is_lazy(value):
@@ -157,6 +157,5 @@ def _of_pair(name: str, key: Any, item: Any) -> Mailbox:
     key, item = (str(text) if is_lazy(text) else text for text in (key, item))
     if not isinstance(key, str) or not (item is None or isinstance(item, str | int | float)):
         raise TypeError(f"{name}: expected {{address: name}}")
-    if isinstance(item, str):
-        return Mailbox(address.check(key, name), utf8(name, item))
-    return Mailbox(address.check(key, name), php.text_of(item))
+    checked = address.check(exact(key), name)
+    return Mailbox(checked, utf8(name, item) if isinstance(item, str) else php.text_of(item))

@@ -20,6 +20,7 @@ from .email import Limits, RawMail
 from .raw import finished
 from .raw_head import Header, refused
 from .senders import ANYBODY, Senders
+from .text import exact
 
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ODD: Final = ("no domain", "non-ASCII characters")
@@ -96,6 +97,7 @@ def _item(number: int, item: Any) -> str:
 
 def _mailbox(text: str, field: str) -> str:
     """Of this machine's own users, as a relay knows them, a name alone will do."""
+    text = exact(text)
     return text if _LOCAL.fullmatch(text) and "=?" not in text else address.parse(text, field).address
 
 

@@ -70,10 +70,15 @@ _LAZY: Final = frozenset({"LazyProxy", "LazyString", "Promise"})
 def text_of(name: str, value: Any, expected: str = "str") -> str:
     """A `str`, or what a `gettext_lazy` made, in the language of this moment. Raises `TypeError`."""
     if isinstance(value, str):
-        return value
+        return value if type(value) is str else exact(value)
     if is_lazy(value):
         return str(value)
     raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
+
+
+def exact(text: str) -> str:
+    """The characters of a `str` of any class: a member of an `Enum` is another text where it is formatted."""
+    return str.__str__(text)
 
 
 def is_lazy(value: Any) -> bool:

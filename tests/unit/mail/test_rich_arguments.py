@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mailworker.mail.arguments import SIGNATURE, Several, from_arguments
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.file import File
 from mailworker.mail.frame import from_record, to_record
+from mailworker.mail.raw_arguments import raw_mail
 from mailworker.mail.senders import read as senders
 
 MAIL: dict[str, Any] = {"to": "a@example.com", "subject": "s", "body": "b"}
@@ -70,6 +71,23 @@ class Text(str):
 
     def __str__(self) -> str:
         return "another"
+
+
+class Who(str, Enum):  # noqa: UP042 - what a StrEnum is not
+    """Formatted, it is `Who.ADA`."""
+
+    ADA = "a@example.com"
+
+
+def test_a_member_of_an_enum_is_its_text_wherever_it_stands() -> None:
+    call = from_arguments((), {
+        "to": [Who.ADA], "cc": {Who.ADA: None}, "reply_to": {Who.ADA: Who.ADA}, "sender": Who.ADA, "subject": Who.ADA,
+        "return_path": Who.ADA, "body": Who.ADA, "idempotency_key": Who.ADA, "attachments": [(Who.ADA, Who.ADA)],
+        "headers": {"X-A": Who.ADA},
+    }, Limits())  # fmt: skip
+    finished = raw_mail("From: a@example.com\n\nx", Who.ADA, [Who.ADA], None, Limits())
+    assert "Who" not in f"{call.id} {call.mail.recipients} {call.mail} {finished}".replace("b'a@example.com'", "")
+    assert f"{call.id}{call.mail.return_path}{finished.return_path}" == "a@example.com" * 3  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
