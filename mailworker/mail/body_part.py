@@ -13,6 +13,8 @@ class BodyPart:
     head: bytes
     """Its `Content-…` lines."""
     body: Iterable[bytes]
+    size: int
+    """Octets of the body, about."""
     searched: bytes = b""
     """What a boundary must not stand in: the body, where that goes as it is."""
     end: bytes = b""

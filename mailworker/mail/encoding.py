@@ -84,7 +84,7 @@ def base64(content: bytes) -> bytes:
 
 
 def base64_size(octets: int) -> int:
-    """How many octets `base64` makes of so many: a line of 76 letters and CRLF of each 57."""
+    """About how many octets `base64` makes of so many: a line of 76 letters and CRLF of each 57."""
     return octets * (76 + 2) // _OF_LINE
 
 

@@ -53,7 +53,7 @@ def invitation(files: tuple[File, ...], encoded: Mapping[str, bytes]) -> BodyPar
         return None
     transfer, body = encoding.text(_content(found[0], encoded))
     head = _head(_with_charset(_kind(found[0]), found[0], encoded), "", transfer.decode("ascii"), "", "")
-    return BodyPart(head, (body,), body if transfer == b"7bit" else b"", b"\r\n")
+    return BodyPart(head, (body,), len(body), body if transfer == b"7bit" else b"", b"\r\n")
 
 
 def _is_invitation(kind: MediaType) -> bool:
@@ -69,7 +69,7 @@ def _mail(file: File, kind: MediaType, encoded: Mapping[str, bytes]) -> BodyPart
     if not encoding.goes_as_it_is(body):
         return _encoded(replace(file, name=file.name or "message.eml"), _OCTETS, disposition, encoded)
     end = b"\r\n" if content.endswith((b"\n", b"\r")) else b""
-    return BodyPart(_head(kind, file.name, "7bit", disposition, file.cid), (body,), body, end)
+    return BodyPart(_head(kind, file.name, "7bit", disposition, file.cid), (body,), len(body), body, end)
 
 
 def _encoded(file: File, kind: MediaType, disposition: str, encoded: Mapping[str, bytes]) -> BodyPart:
@@ -77,7 +77,10 @@ def _encoded(file: File, kind: MediaType, disposition: str, encoded: Mapping[str
         kind = _with_charset(kind, file, encoded)
     head = _head(kind, file.name, "base64", "inline" if file.cid else disposition, file.cid)
     finished = encoded.get(file.digest) if file.digest else None
-    return BodyPart(head, encoding.base64_slices(_content(file, encoded)) if finished is None else (finished,))
+    if finished is not None:
+        return BodyPart(head, (finished,), len(finished))
+    content = _content(file, encoded)
+    return BodyPart(head, encoding.base64_slices(content), encoding.base64_size(len(content)))
 
 
 def _with_charset(kind: MediaType, file: File, encoded: Mapping[str, bytes]) -> MediaType:

@@ -18,6 +18,8 @@ from .body_part import BodyPart
 from .email import Email
 
 _LARGE: Final = 1024 * 1024
+_AROUND: Final = 300
+"""Octets of the boundaries and the lines around a part, at most."""
 _BOUNDARIES: Final = 100
 """One is enough, but for who knows the mail's Message-ID and writes it into the text."""
 
@@ -34,8 +36,7 @@ def write(head: bytes, email: Email, message_id: str, encoded: Mapping[str, byte
     Raises `Unsendable("unbuildable")` where a file is none that a mail may hold.
     """
     top = _mixed(email, encoded)
-    files = sum([len(file.content or b"") for file in email.files])
-    data = _room_for(encoding.base64_size(files))
+    data = _room_for(len(head) + sum([_AROUND + len(part.head) + part.size for part in _leaves(top)]))
     data.write(head)
     data.writelines(_written(top, _token(top, message_id)))
     data.truncate()
@@ -43,9 +44,9 @@ def write(head: bytes, email: Email, message_id: str, encoded: Mapping[str, byte
 
 
 def _room_for(octets: int) -> BytesIO:
-    """It hands out what is written without a copy, where `join` would hold all parts beside the whole. For large files
-    the room is taken at once: one that grows slice by slice leaves as much behind as it takes. A part that is finished
-    comes as a whole."""
+    """It hands out what is written without a copy, where `join` would hold all parts beside the whole. For large mails
+    the room is taken at once: to grow takes most of the time of one whose parts are finished, and slice by slice it
+    leaves as much behind as it takes."""
     data = BytesIO()
     if octets > _LARGE:
         data.seek(octets)
@@ -93,9 +94,8 @@ def _related(html: bytes, email: Email, encoded: Mapping[str, bytes]) -> BodyPar
 def _text(kind: bytes, transfer: bytes, body: bytes, meant: bytes) -> BodyPart:
     head = b"Content-Type: %b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n" % (kind, transfer)
     # The line break that closes the text is the boundary's, where its author wrote none.
-    return BodyPart(
-        head, (body,), body if transfer == b"7bit" else b"", b"\r\n" if meant.endswith((b"\n", b"\r")) else b""
-    )
+    end = b"\r\n" if meant.endswith((b"\n", b"\r")) else b""
+    return BodyPart(head, (body,), len(body), body if transfer == b"7bit" else b"", end)
 
 
 def _written(part: BodyPart | _Multipart, token: bytes, level: int = 0) -> Iterator[bytes]:

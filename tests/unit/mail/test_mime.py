@@ -23,6 +23,7 @@ from mailworker.mail.email import Email
 from mailworker.mail.encoding import base64
 from mailworker.mail.file import File
 from mailworker.mail.mime import build
+from tests.unit.mail.reader import check_lines
 
 SENDER = Mailbox("site@example.com", "A sité".encode())
 HEADERS = {
@@ -40,13 +41,7 @@ def built(
 def parsed(envelope: Envelope) -> EmailMessage:
     """The message as a receiver reads it, after the checks that hold for every mail."""
     data = envelope.data
-    assert data.endswith(b"\r\n")
-    for line in data.split(b"\r\n"):
-        assert not {*b"\r\n\0"} & {*line}
-        assert len(line) <= 998
-    head = data.partition(b"\r\n\r\n")[0]
-    assert all(line.strip() for line in head.split(b"\r\n"))
-    assert not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", head)
+    check_lines(data)
     message = message_from_bytes(data, policy=default)
     assert isinstance(message, EmailMessage)
     assert not message.defects
