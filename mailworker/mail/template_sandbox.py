@@ -2,7 +2,7 @@
 
 Imported with the first template, since Jinja2 comes with an extra. Whoever writes the files of the folder is trusted
 with mail and with its caller's time, and not with the process: a template cannot reach Python's insides or files. What
-it makes is bounded, and so are the operators by which a few steps would fill the memory; other expressions are not.
+each step of one makes is bounded (`template_bounds`), and so is the whole; its time is not.
 """
 
 from __future__ import annotations
