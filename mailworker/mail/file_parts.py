@@ -51,9 +51,23 @@ def invitation(files: tuple[File, ...], encoded: Mapping[str, bytes]) -> BodyPar
     found = [file for file in files if file.type and _is_invitation(_kind(file))]
     if len(found) != 1:
         return None
-    transfer, body = encoding.text(_content(found[0], encoded))
-    head = _head(_with_charset(_kind(found[0]), found[0], encoded), "", transfer.decode("ascii"), "", "")
+    kind, text = _as_lines(_with_charset(_kind(found[0]), found[0], encoded), _content(found[0], encoded))
+    transfer, body = encoding.text(text)
+    head = _head(kind, "", transfer.decode("ascii"), "", "")
     return BodyPart(head, (body,), len(body), body if transfer == b"7bit" else b"", b"\r\n")
+
+
+def _as_lines(kind: MediaType, content: bytes) -> tuple[MediaType, bytes]:
+    """In UTF-8, where a line break of its charset is not the one of a mail, as in UTF-16 (RFC 2781, 4)."""
+    charset = next((value.strip('"') for name, value in kind.parameters if name == "charset"), "")
+    if not charset.lower().startswith(("utf-16", "utf-32", "utf16", "utf32")):
+        return kind, content
+    try:
+        text = content.decode(charset).removeprefix("\ufeff").encode("utf-8")
+    except (LookupError, UnicodeError):
+        return kind, content
+    others = [parameter for parameter in kind.parameters if parameter[0] != "charset"]
+    return MediaType(kind.kind, (*others, ("charset", "utf-8"))), text
 
 
 def _is_invitation(kind: MediaType) -> bool:

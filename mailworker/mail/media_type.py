@@ -18,7 +18,7 @@ _LOOK: Final = 1000
 _LONGEST: Final = 4000
 """Characters of a type with its parameters."""
 _HEADER: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
-_REFUSED_PARAMETERS: Final = frozenset({"name", "boundary"})  # `name*0*` as well: RFC 2231's ways to write it
+_OURS: Final = frozenset({"name", "filename", "boundary"})  # `name*0*` as well: RFC 2231's ways to write it
 _WRITTEN: Final = re.compile(r'; ([^=]+)=([^";]+|"[^"]*")')
 
 
@@ -60,10 +60,15 @@ def check(place: str, text: str) -> str:
         if parameter is None or parameter[1].lower() in seen:
             raise _bad(place)
         seen.add(parameter[1].lower())
-        if parameter[1].lower().partition("*")[0] not in _REFUSED_PARAMETERS:
+        if _is_kept(parameter[1].lower(), parameter[2]):
             written += f"; {parameter[1].lower()}={parameter[2]}"
         position = parameter.end()
     return written
+
+
+def _is_kept(name: str, value: str) -> bool:
+    own, star, _ = name.partition("*")
+    return own not in _OURS and (own != "charset" or not (star or value == '""'))
 
 
 def _bad(place: str) -> Unsendable:

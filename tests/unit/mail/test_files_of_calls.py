@@ -111,6 +111,8 @@ def test_files_that_are_too_large_together_are_told_as_a_mail() -> None:
         (("a.eml", b"no mail"), File("a.eml", "application/octet-stream", b"no mail")),
         (("i.ics", b"x", "text/calendar; method=REQUEST; charset=\"utf-8\""),
          File("i.ics", 'text/calendar; method=REQUEST; charset="utf-8"', b"x")),
+        (("a", b"x", "text/plain; filename=b.exe; name*0*=c; charset*=utf-8''x; charset=\"\"; format=flowed"),
+         File("a", "text/plain; format=flowed", b"x")),
         (("a", b"x", "Image/PNG"), File("a", "image/png", b"x")),
         (("a.png", b"x", None), File("a.png", "image/png", b"x")),
         ((None, b"x", "image/png"), File("", "image/png", b"x")),

@@ -256,6 +256,18 @@ def test_an_invitation_is_a_text_of_the_mail_and_a_file_beside_it() -> None:
     assert (file.name, file.type, file.content) == ("invite.ics", "application/ics", ICS)
 
 
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16-le", '"UTF-32"'])
+def test_an_invitation_is_in_a_charset_that_has_lines(charset: str) -> None:
+    """Whatever its file is in: a line break of UTF-16 is none of a mail's (RFC 2781, 4)."""
+    content = ICS.decode().encode(charset.strip('"'))
+    file = File("i.ics", f"text/calendar; method=REQUEST; charset={charset}", content)
+    message = read(build(mail(attachments=(file,)), SENDER, "i@b.c", AT))
+    [calendar] = [part for part in message.walk() if part.get_content_type() == "text/calendar"]
+    assert dict(calendar["content-type"].params) == {"method": "REQUEST", "charset": "utf-8"}
+    assert calendar.get_payload(decode=True) == ICS
+    assert files(message)[-1].content == content
+
+
 def test_a_calendar_that_asks_for_nothing_is_a_file() -> None:
     [file] = files(read(build(mail(attachments=(File("a.ics", "text/calendar", ICS),)), SENDER, "i@b.c", AT)))
     assert (file.type, file.content) == ("text/calendar", ICS)
