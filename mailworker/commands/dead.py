@@ -14,7 +14,7 @@ import click
 from .console import fail, make_queries, make_spool, one_line, one_line_errors, progress_bar, seconds_of
 
 if TYPE_CHECKING:
-    from ..spool import DeadLetter
+    from ..spool import DeadLetter, Queries
 
 
 @click.group()
@@ -47,13 +47,14 @@ def _selected(
 ) -> Iterator[DeadLetter]:
     """Ends the command where one of the ids is no dead letter."""
     from ..delivery import dead_letters  # noqa: PLC0415
+    from ..runtime import settings  # noqa: PLC0415
 
     queries = make_queries()
     missing = dead_letters.missing(queries, ids) if ids else []
     if missing:
         fail(f"{missing[0]}: no such dead letter", 1)
     wanted = dead_letters.Selection(ids, reason, age, recipient)
-    yield from dead_letters.select(queries, wanted, datetime.now(UTC).timestamp(), payloads)
+    yield from dead_letters.select(queries, wanted, datetime.now(UTC).timestamp(), settings().limits, payloads)
 
 
 def _fields(letter: DeadLetter, files: Mapping[str, bytes] | None = None) -> dict[str, Any]:
@@ -62,12 +63,12 @@ def _fields(letter: DeadLetter, files: Mapping[str, bytes] | None = None) -> dic
     return as_fields(letter, files or {})
 
 
-def _files_of(letter: DeadLetter, but: Container[str] = ()) -> dict[str, bytes]:
+def _files_of(letter: DeadLetter, queries: Queries, but: Container[str] = ()) -> dict[str, bytes]:
     """Its large files, by digest, but for those."""
     from ..delivery.dead_letters import blobs_of  # noqa: PLC0415
     from ..runtime import settings  # noqa: PLC0415
 
-    return blobs_of(make_queries(), letter, settings().limits, but) if letter.framed else {}
+    return blobs_of(queries, letter, settings().limits, but) if letter.framed else {}
 
 
 @dead.command("list")
@@ -112,7 +113,7 @@ def _message(letter: DeadLetter) -> bytes:
     from ..runtime import settings  # noqa: PLC0415
 
     try:
-        return message_of(letter, _files_of(letter), settings().author, settings().limits)
+        return message_of(letter, _files_of(letter, make_queries()), settings().author, settings().limits)
     except Unsendable as error:
         fail(f"{letter.id}: {error}", 1)
 
@@ -124,7 +125,7 @@ def _readable(letter: DeadLetter) -> Iterator[tuple[str, str]]:
 
     mail = mail_of(letter, settings().limits) if letter.framed else None
     if mail is not None:
-        yield from readable.lines(mail, _files_of(letter))
+        yield from readable.lines(mail, _files_of(letter, make_queries()))
         return
     yield "raw", repr(letter.raw[: readable.SHOWN])
     if len(letter.raw) > readable.SHOWN:
@@ -160,12 +161,13 @@ def drop(yes: bool, **selection: Any) -> None:
 def export(output: Path, **selection: Any) -> None:
     """Write dead letters to a file, one JSON object a line, each of their files once. They stay where they are."""
     count = 0
+    queries = make_queries()
     written: set[str] = set()
     try:
         with output.open("x", encoding="utf-8") as file:
             output.chmod(0o600)  # it holds addresses and bodies
             for letter in _selected(**selection, payloads=True):
-                files = _files_of(letter, written)
+                files = _files_of(letter, queries, written)
                 file.write(json.dumps(_fields(letter, files), ensure_ascii=False) + "\n")
                 written |= files.keys()
                 count += 1

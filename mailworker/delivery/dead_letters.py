@@ -36,14 +36,16 @@ def missing(queries: Queries, ids: Sequence[str]) -> list[str]:
     return sorted(set(ids) - {letter.id for letter in queries.dead_letters(ids, payloads=False)})
 
 
-def select(queries: Queries, wanted: Selection, now: float, payloads: bool = False) -> Iterator[DeadLetter]:
+def select(
+    queries: Queries, wanted: Selection, now: float, limits: Limits, payloads: bool = False
+) -> Iterator[DeadLetter]:
     """Oldest first. `now` is a Unix time. Payloads are read only where they are wanted, and of those that fit."""
     for letter in queries.dead_letters(wanted.ids or None, payloads=False):
         if not _fits(letter, wanted, now):
             continue
         with_payload = payloads or (wanted.recipient and not letter.recipients)
         whole = queries.whole(letter) if with_payload else letter
-        if whole is not None and (not wanted.recipient or wanted.recipient.lower() in addresses(whole)):
+        if whole is not None and (not wanted.recipient or wanted.recipient.lower() in addresses(whole, limits)):
             yield whole
 
 
@@ -54,11 +56,11 @@ def _fits(letter: DeadLetter, wanted: Selection, now: float) -> bool:
     return wanted.age is None or now - letter.ended / 1000 >= wanted.age
 
 
-def addresses(letter: DeadLetter) -> set[str]:
+def addresses(letter: DeadLetter, limits: Limits) -> set[str]:
     """Whom it would have gone to, as far as that can be read."""
     if letter.recipients:
         return {address.lower() for address in json.loads(letter.recipients)}
-    mail = mail_of(letter, Limits())
+    mail = mail_of(letter, limits)
     if isinstance(mail, Email):
         return {mailbox.address.lower() for mailbox in mail.recipients}
     return {address.lower() for address in mail.recipients} if mail else set()

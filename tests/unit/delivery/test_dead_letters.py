@@ -46,7 +46,7 @@ class Kept:
 
 
 def selected(kept: Kept, wanted: Selection, payloads: bool = False) -> list[str]:
-    return [found.id for found in select(cast(Queries, kept), wanted, NOW, payloads)]
+    return [found.id for found in select(cast(Queries, kept), wanted, NOW, Limits(), payloads)]
 
 
 LETTERS = (
@@ -79,7 +79,7 @@ def test_what_is_given_must_hold_together(wanted: Selection, ids: list[str], rea
 
 def test_payloads_are_read_of_those_that_fit() -> None:
     kept = Kept(*LETTERS)
-    [found] = select(cast(Queries, kept), Selection(reason="format"), NOW, payloads=True)
+    [found] = select(cast(Queries, kept), Selection(reason="format"), NOW, Limits(), payloads=True)
     assert (found.raw, kept.read) == (b"?", ["old"])
 
 
@@ -92,8 +92,14 @@ def test_payloads_are_read_of_those_that_fit() -> None:
 )
 def test_a_letter_of_new_code_is_found_by_each_of_its_recipients(mail: Email | RawMail) -> None:
     kept = replace(letter("m"), raw=to_record(mail), framed=True)
-    assert addresses(kept) == {"a@x.org", "b@x.org", "c@x.org"}
-    assert addresses(replace(kept, framed=False)) == set()  # anybody may have pushed it
+    assert addresses(kept, Limits()) == {"a@x.org", "b@x.org", "c@x.org"}
+    assert addresses(replace(kept, framed=False), Limits()) == set()  # anybody may have pushed it
+
+
+def test_an_entry_is_found_by_those_of_its_recipients_who_count_on_this_site() -> None:
+    kept = replace(letter("m"), raw=b'{"to": "a@x.org", "cc": "c@x.org", "subject": "s", "body": "b"}')
+    assert addresses(kept, Limits()) == {"a@x.org"}
+    assert addresses(kept, Limits(legacy_fields=frozenset({"cc"}))) == {"a@x.org", "c@x.org"}
 
 
 def test_one_that_is_gone_meanwhile_is_left_out() -> None:
