@@ -14,7 +14,7 @@ from ..errors import Unsendable
 from . import media_type, read_file
 from .encoding import base64_size
 from .file import BLOB, File
-from .text import text_of, utf8
+from .text import exact, text_of, utf8
 
 EXPECTED: Final = "a path, (name, content) or (name, content, type)"
 
@@ -94,12 +94,12 @@ def _name(place: str, name: Any) -> str:
 
 
 def _content(place: str, content: Any, type_: str | None) -> bytes:
-    if isinstance(content, bytes):
+    if type(content) is bytes:
         return content
     if isinstance(content, str):
-        return _encoded(place, content, _CHARSET.search(type_ or ""))
-    if isinstance(content, bytearray | memoryview):
-        return bytes(content)
+        return _encoded(place, exact(content), _CHARSET.search(type_ or ""))
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(memoryview(content))  # and no subclass, which may say another length than it has
     hint = "; write …read()" if hasattr(content, "read") else ""
     raise TypeError(f"{place}: expected bytes or str, got {type(content).__name__}{hint}")
 

@@ -51,10 +51,10 @@ def raw_mail(message: Any, sender: Any, recipients: Any, dsn: Any, limits: Limit
 def _octets(message: Any) -> tuple[bytes, list[bytes] | None]:
     """The octets, and the names of the headers where they are known from elsewhere."""
     if isinstance(message, bytes | bytearray | memoryview):
-        return bytes(message), None
+        return bytes(memoryview(message)), None
     if isinstance(message, str):
         try:
-            return message.encode("utf-8", "surrogateescape"), None
+            return exact(message).encode("utf-8", "surrogateescape"), None
         except UnicodeEncodeError:
             raise Unsendable("bad_text", "message: holds a lone surrogate, which is not text") from None
     if isinstance(message, Message):

@@ -25,6 +25,24 @@ from mailworker.mail.arguments import from_arguments
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.file import BLOB, File
 
+
+class Octets(bytes):
+    """numpy has a class of this kind; and one may say what it is not."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __bytes__(self) -> bytes:
+        return b"other"
+
+
+class Text(str):
+    __slots__ = ()
+
+    def encode(self, *_: Any) -> bytes:
+        return b"other"
+
+
 EXPECTED = "expected a path, (name, content) or (name, content, type)"
 LIMITS = Limits(mail=2_000_000)
 EmailAttachment = namedtuple("EmailAttachment", ("filename", "content", "mimetype"))
@@ -104,6 +122,8 @@ def test_files_that_are_too_large_together_are_told_as_a_mail() -> None:
         (("a.txt", "ü"), File("a.txt", "text/plain", "ü".encode())),
         (("a.txt", "ü", "text/plain; charset=iso-8859-1"), File("a.txt", "text/plain; charset=iso-8859-1", b"\xfc")),
         (("a.txt", "ü", 'text/plain; charset="UTF-16LE"'), File("a.txt", 'text/plain; charset="UTF-16LE"', b"\xfc\0")),
+        (("a.txt", Octets(b"xyz")), File("a.txt", "text/plain", b"xyz")),
+        (("a.txt", Text("xyz")), File("a.txt", "text/plain", b"xyz")),
         (("a.txt", bytearray(b"x")), File("a.txt", "text/plain", b"x")),
         (("a.txt", memoryview(b"x")), File("a.txt", "text/plain", b"x")),
         (("a", b""), File("a", "application/octet-stream", b"")),
@@ -126,6 +146,7 @@ def test_files_that_are_too_large_together_are_told_as_a_mail() -> None:
 )  # fmt: skip
 def test_what_mailers_take_is_taken(item: Any, file: File) -> None:
     assert attached(item) == file
+    assert type(attached(item).content) is bytes
 
 
 def test_a_message_object_goes_as_a_message() -> None:
