@@ -42,5 +42,7 @@ def _entry(text: str) -> str:
     try:
         checked = address.check(f"{local or 'x'}@{domain}").lower()
     except Unsendable:
-        raise ValueError("expected addresses and domains with commas between them") from None
+        raise ValueError(
+            f"{text.strip()!r:.60} is no address and no domain; expected some with commas between"
+        ) from None
     return checked if local else checked.rpartition("@")[2]

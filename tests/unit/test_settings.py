@@ -133,8 +133,17 @@ IN_LOGIN = "in the user's name or the password is written as"
 @pytest.mark.parametrize(
     ("key", "value", "problem"),
     [
-        ("SENDERS", "example.com,", "expected addresses and domains with commas between them"),
-        ("SENDERS", "a b@example.com", "expected addresses and domains with commas between them"),
+        ("SENDERS", "example.com,", "'' is no address and no domain; expected some with commas between"),
+        (
+            "SENDERS",
+            "example.com,*.example.com",
+            "'*.example.com' is no address and no domain; expected some with commas between",
+        ),
+        (
+            "SENDERS",
+            "a b@example.com",
+            "'a b@example.com' is no address and no domain; expected some with commas between",
+        ),
         ("LEGACY_FIELDS", "cc,html5", f"'html5' is none of {', '.join(NAMES)}"),
         ("LEGACY_FIELDS", "cc,", f"'' is none of {', '.join(NAMES)}"),
         ("IDEMPOTENCY_WINDOW", "0", "0 is too small: above 0 up to 366 days"),

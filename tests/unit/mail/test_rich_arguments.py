@@ -256,7 +256,7 @@ def test_a_caller_sends_as_whom_the_site_lets_it(allowed: list[str], sender: str
 
 @pytest.mark.parametrize("allowed", [[""], ["a b"], ["x@"], ["http://example.com"], ["example.com example.org"]])
 def test_what_is_no_sender_is_refused_at_the_start(allowed: list[str]) -> None:
-    with pytest.raises(ValueError, match="expected addresses and domains with commas between them"):
+    with pytest.raises(ValueError, match="is no address and no domain; expected some with commas between"):
         senders(allowed, "site@example.org")
 
 
