@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
@@ -12,12 +13,14 @@ from .file import File
 
 MOST: Final = (64, 64 * 1024 * 1024)
 """Files and octets that are remembered at a time."""
+_SETTLED: Final = 2 * 10**9
+"""Nanoseconds since a file was written."""
 
 _FIELDS: Final = ("attachments", "inline")
 
 
 class KnownFiles:
-    """For one call with many mails: a path that is named again is not read again."""
+    """For one call with many mails: a path that is named again is not read again, unless the file is another one."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -53,7 +56,20 @@ class KnownFiles:
 
 def _key(item: Any) -> Hashable | None:
     if isinstance(item, str | os.PathLike):
-        return os.fsdecode(item)
+        return _stamp(os.fsdecode(item))
     if isinstance(item, tuple) and len(item) in (2, 3) and isinstance(item[1], bytes):
         return (id(item[1]), item[0], *item[2:]) if all(isinstance(text, str | None) for text in item[::2]) else None
     return None
+
+
+def _stamp(path: str) -> Hashable | None:
+    """None for what must be read. A file that was written just now may be written again within a tick of its clock: a
+    program that makes each mail's invoice under the same name would send the first one's to everybody."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    written = max(found.st_mtime_ns, found.st_ctime_ns)
+    if time.time_ns() - written < _SETTLED:
+        return None
+    return path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

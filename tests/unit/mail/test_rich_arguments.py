@@ -363,3 +363,30 @@ def test_junk_is_a_mail_or_an_error_that_names_the_argument(passed: dict[str, An
     except (TypeError, Unsendable) as error:
         problem = error
     assert problem is None or NAME.match(str(problem))
+
+
+def contents(several: Several, path: Path, texts: str) -> list[bytes | None]:
+    """Of the file of each mail, which is written anew for it under the same name."""
+    found = []
+    for text in texts:
+        path.write_text(text)
+        call = several.call({"to": "a@example.com", "subject": "s", "body": "b", "attachments": [path]})
+        assert isinstance(call.mail, Email)
+        found.append(call.mail.attachments[0].content)
+    return found
+
+
+def test_a_file_that_is_written_anew_for_each_of_many_mails_is_read_for_each(tmp_path: Path) -> None:
+    """Or everybody would get the first one's invoice."""
+    assert contents(Several({}, Limits()), tmp_path / "invoice.txt", "abc") == [b"a", b"b", b"c"]
+
+
+def test_a_file_that_stays_as_it_is_is_read_once_for_many_mails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "news.txt").write_text("x" * 10_000)
+    monkeypatch.setattr("mailworker.mail.known_files.time.time_ns", lambda: 2**62)
+    several, own = Several({}, Limits()), {"to": "a@example.com", "subject": "s", "body": "b"}
+    calls = [several.call({**own, "attachments": [str(tmp_path / "news.txt")]}) for _ in range(2)]
+    first, second = [call.mail.attachments[0].content for call in calls if isinstance(call.mail, Email)]
+    assert first is second
