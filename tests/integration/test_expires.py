@@ -91,3 +91,14 @@ def test_who_has_it_tried_again_wants_it_sent(spool: Spool, queries: Queries) ->
     assert spool.retry(["over", "not yet"]) == 2
     taken = spool.take("w/1", ["over", "not yet"]).records
     assert [(record.id, bool(record.expires)) for record in taken] == [("over", False), ("not yet", True)]
+
+
+def test_a_part_of_it_is_wanted_by_the_same_time(spool: Spool) -> None:
+    spool.accept("m", b"{}", expires=in_ms(60))
+    spool.take("w/1", ["m"])
+    refused = Failed("recipient_refused", "no", 550, ("a@x.org",))
+    spool.settle("default", "w/1", [("m", Deferred(9, 451, "RCPT", "later", ("b@x.org",), refused))], end=True)
+    part = spool.part_of("m")
+    assert spool.retry([part]) == 1
+    (record,) = spool.take("w/1", [part]).records
+    assert record.expires

@@ -71,6 +71,11 @@ def test_what_is_written_as_a_frame_is_the_mail_that_is_read(email: Email) -> No
     assert from_frame(to_frame(email)) == email
 
 
+def test_a_frame_of_another_version_is_not_guessed_at() -> None:
+    with pytest.raises(Unsendable, match="a frame of version 2, and this version knows 1"):
+        from_frame(b'31\n{"v":2,"to":[],"subject":"new"}')
+
+
 @given(rich_emails(), st.data())
 def test_a_frame_that_is_damaged_is_a_mail_or_a_dead_letter(email: Email, data: st.DataObject) -> None:
     frame = bytearray(to_frame(email))

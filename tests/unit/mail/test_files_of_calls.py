@@ -95,6 +95,15 @@ def test_what_is_no_file_is_not_waited_for(here: Path) -> None:
             assert str(caught.value).startswith(f"attachments[0]: {problem}"), path
 
 
+def test_what_became_a_fifo_since_it_was_looked_at_is_not_read(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").write_bytes(b"x")
+    os.mkfifo("fifo")
+    real = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **options: real("file" if path == "fifo" else path, **options))
+    with pytest.raises(Unsendable, match="is a FIFO and no file: fifo"):
+        attached("fifo")
+
+
 def test_a_large_file_is_refused_before_it_is_read(here: Path) -> None:
     with open("sparse.bin", "wb") as file:
         file.truncate(2**40)
