@@ -14,6 +14,7 @@ from typing import Final
 LONGEST_LINE: Final = 998
 """Octets, without its CRLF (RFC 5322, 2.1.1)."""
 
+_LARGE: Final = 1024 * 1024
 _LINES: Final = 1024
 _OF_LINE: Final = 57
 _SLICE: Final = _OF_LINE * _LINES
@@ -25,11 +26,14 @@ def text(body: bytes) -> tuple[bytes, bytes]:
     """The name of the transfer encoding, and the text in it, which ends in CRLF.
 
     7bit where every relay takes it so. Else quoted-printable, in which any octet arrives as it was: filters mind a
-    text/plain in base64.
+    text/plain in base64. A large one is in base64 all the same where quoted-printable would make it three times as
+    large, and relays would refuse it for its size.
     """
     body = closed(body)  # also tells b2a_qp that its soft breaks are to be CRLF
     if goes_as_it_is(body):
         return b"7bit", body
+    if len(body) > _LARGE and _outside_ascii(body) * 6 > len(body):
+        return b"base64", base64(body)
     return b"quoted-printable", b2a_qp(body, quotetabs=False, istext=True)
 
 

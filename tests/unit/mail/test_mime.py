@@ -393,3 +393,14 @@ def test_a_body_goes_as_it_is_where_every_relay_takes_it_so(body: bytes, encodin
     data = build(Email((Mailbox("a@example.com"),), b"s", body), Mailbox("s@example.com"), "id@example.com", 0).data
     assert b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n" in data
     assert max(map(len, data.split(b"\r\n"))) <= 998
+
+
+@pytest.mark.parametrize("html", [None, b"<p>x"])
+def test_a_large_text_is_not_three_times_as_large_on_its_way(html: bytes | None) -> None:
+    text = ("Большой текст\r\n" * 60_000).encode()
+    data = build(Email((Mailbox("you@example.com"),), b"s", text, html), SENDER, "id@example.com", AT).data
+    assert len(data) < 1.4 * len(text)
+    plain = [
+        part for part in message_from_bytes(data, policy=default).walk() if part.get_content_type() == "text/plain"
+    ]
+    assert [part.get_payload(decode=True) for part in plain] == [text]
