@@ -14,7 +14,7 @@ from ..errors import Unsendable
 from . import media_type, read_file
 from .encoding import base64_size
 from .file import BLOB, File
-from .text import exact, text_of, utf8
+from .text import is_lazy, text_of, utf8
 
 EXPECTED: Final = "a path, (name, content) or (name, content, type)"
 
@@ -96,8 +96,8 @@ def _name(place: str, name: Any) -> str:
 def _content(place: str, content: Any, type_: str | None) -> bytes:
     if type(content) is bytes:
         return content
-    if isinstance(content, str):
-        return _encoded(place, exact(content), _CHARSET.search(type_ or ""))
+    if isinstance(content, str) or is_lazy(content):
+        return _encoded(place, text_of(place, content), _CHARSET.search(type_ or ""))
     if isinstance(content, bytes | bytearray | memoryview):
         return bytes(memoryview(content))  # and no subclass, which may say another length than it has
     hint = "; write …read()" if hasattr(content, "read") else ""

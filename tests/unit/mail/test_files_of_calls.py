@@ -36,6 +36,13 @@ class Octets(bytes):
         return b"other"
 
 
+class LazyString:
+    """As Flask-Babel's `lazy_gettext` makes it."""
+
+    def __str__(self) -> str:
+        return "translated"
+
+
 class Text(str):
     __slots__ = ()
 
@@ -132,6 +139,7 @@ def test_files_that_are_too_large_together_are_told_as_a_mail() -> None:
         (("a.txt", "ü", "text/plain; charset=iso-8859-1"), File("a.txt", "text/plain; charset=iso-8859-1", b"\xfc")),
         (("a.txt", "ü", 'text/plain; charset="UTF-16LE"'), File("a.txt", 'text/plain; charset="UTF-16LE"', b"\xfc\0")),
         (("a.txt", Octets(b"xyz")), File("a.txt", "text/plain", b"xyz")),
+        (("a.txt", LazyString()), File("a.txt", "text/plain", b"translated")),
         (("a.txt", Text("xyz")), File("a.txt", "text/plain", b"xyz")),
         (("a.txt", bytearray(b"x")), File("a.txt", "text/plain", b"x")),
         (("a.txt", memoryview(b"x")), File("a.txt", "text/plain", b"x")),
