@@ -101,9 +101,13 @@ def show(mail_id: str, eml: bool) -> None:
         return
     for name, value in _fields(letter).items():
         if name != "raw_base64":
-            click.echo(f"{name:<11} {one_line(str(value))}")
+            click.echo(f"{name:<11} {one_line(_shown(name, value))}")
     for name, text in _readable(letter):
         click.echo(f"{name:<11} {one_line(text)}".rstrip())
+
+
+def _shown(name: str, value: Any) -> str:
+    return ("all" if value is None else ", ".join(value)) if name == "recipients" else str(value)
 
 
 def _message(letter: DeadLetter) -> bytes:

@@ -195,6 +195,7 @@ def test_a_mail_with_files_is_shown_exported_whole_and_kept_from_the_old_daemon(
     shown = workers.run("mailworker", "dead", "show", "m").stdout
     assert "\x1b" not in shown
     for line in (
+        "recipients  all",
         "to          a@x.org",
         "body        a text",
         "attachment  Rechnung Ä.pdf  application/pdf  9000 octets",
