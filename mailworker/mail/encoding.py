@@ -32,7 +32,7 @@ def text(body: bytes) -> tuple[bytes, bytes]:
     body = closed(body)  # also tells b2a_qp that its soft breaks are to be CRLF
     if goes_as_it_is(body):
         return b"7bit", body
-    if len(body) > _LARGE and _outside_ascii(body) * 6 > len(body):
+    if len(body) > _LARGE and (_outside_ascii(body) + body.count(b"=")) * 6 > len(body):
         return b"base64", base64(body)
     return b"quoted-printable", b2a_qp(body, quotetabs=False, istext=True)
 
