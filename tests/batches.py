@@ -26,12 +26,13 @@ SITE = Author(Mailbox("site@example.com"))
 
 
 def batch_of(
-    spool: Any, taken: Taken, limits: BatchLimits | None = None, observers: Sequence[Observer] | None = None
-) -> Batch:
+    spool: Any, taken: Taken, limits: BatchLimits | None = None, observers: Sequence[Observer] | None = None,
+    mail: Limits = Limits(),  # noqa: B008 - it is frozen
+) -> Batch:  # fmt: skip
     """Of the owner `w/1.0`; its log is on, where no other observers are given."""
     warm = WarmConnection(Relay("127.0.0.1", 25))
     settling = Settling(spool, OWNER, "default", [AttemptLog(spool.part_of)] if observers is None else observers)
-    compose = Compose(spool, SITE, Limits(), Files(spool, Limits().mail))
+    compose = Compose(spool, SITE, mail, Files(spool, mail.mail))
     return Batch(
         taken, compose, Policy(), settling, Breaker(spool, warm.relay, Seldom()), warm, limits or BatchLimits(60)
     )

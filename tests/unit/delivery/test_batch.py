@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from mailworker.delivery import settle
 from mailworker.delivery.batch_limits import BatchLimits
 from mailworker.errors import SpoolError
-from mailworker.outcome import Failed
+from mailworker.mail.email import Limits
+from mailworker.outcome import Failed, Returned
 from mailworker.smtp.replies import Reply
 from mailworker.smtp.verdict import Verdict
 from mailworker.spool import Record, Settled, Taken
@@ -87,6 +89,17 @@ def test_what_expires_while_it_waits_in_a_batch_is_not_begun() -> None:
     outcome = batch.attempts["over"].outcome
     assert isinstance(outcome, Failed)
     assert (outcome.reason, outcome.recipients) == ("expired", None)
+
+
+def test_an_entry_that_says_that_it_waits_goes_back_until_then_and_its_age_counts_from_there() -> None:
+    entry = b'{"to":"a@x.org","subject":"s","body":"t","send_at":%d}' % (time.time() + 3600)
+    taken = Taken([Record("m", entry, len(entry), 1, 0, None, 1, "m")], "default", False, None, 1)
+    batch = batch_of(Away(0), taken, mail=Limits(legacy_fields=frozenset({"send_at"})))
+    assert batch.next(1) == []
+    outcome = batch.attempts["m"].outcome
+    assert isinstance(outcome, Returned)
+    assert 3500 < outcome.delay <= 3600
+    assert outcome.waits
 
 
 def test_a_large_mail_that_left_is_let_go_but_where_it_goes_on_to_others() -> None:

@@ -6,6 +6,7 @@ import inspect
 import re
 import time
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -215,10 +216,14 @@ def test_a_message_expires_as_its_program_said(headers: calls.Times, seconds: fl
         assert read.expires == (pytest.approx(now + seconds * 1000 - since, abs=60_000) if seconds else 0)
 
 
-def test_a_key_in_a_message_is_compared_unless_a_template_says_the_mail() -> None:
+def test_a_key_in_a_message_is_compared_unless_a_template_says_the_mail(tmp_path: Path) -> None:
     keyed = {**MAIL, "idempotency_key": "k"}
     read = calls.read_message("id", (), keyed, calls.NO_TIME, Limits())
     assert (read.id, read.compared) == ("k", True)
+    (tmp_path / "t.txt").write_text("text")
+    by_template = {"to": "a@x.org", "subject": "s", "template": "t", "idempotency_key": "k"}
+    read = calls.read_message("id", (), by_template, calls.NO_TIME, Limits(templates=str(tmp_path)))
+    assert (read.id, read.compared) == ("k", False)
 
 
 @pytest.mark.parametrize("bad", [7, b"order", ("order",)])
