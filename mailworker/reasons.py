@@ -105,7 +105,7 @@ REASONS: Final = {
     "expired": Reason(
         "put off by the relay until `MAILWORKER_MAX_AGE` was over; or its caller wanted it sent by a time, `expires`, "
         "that has passed",
-        "when the relay is well: retry",
+        "when the relay is well: retry. An entry of a list whose own `expires` has passed stays what it is",
     ),
     # Its process died.
     "poison": Reason(

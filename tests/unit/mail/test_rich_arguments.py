@@ -390,3 +390,12 @@ def test_a_file_that_stays_as_it_is_is_read_once_for_many_mails(
     calls = [several.call({**own, "attachments": [str(tmp_path / "news.txt")]}) for _ in range(2)]
     first, second = [call.mail.attachments[0].content for call in calls if isinstance(call.mail, Email)]
     assert first is second
+
+
+def test_no_more_files_are_remembered_than_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailworker.mail.known_files.MOST", (3, 100))
+    several, own = Several({}, Limits()), {"to": "a@example.com", "subject": "s", "body": "b"}
+    for number in range(20):
+        several.call({**own, "attachments": [("a.txt", b"%d" % number * 10)]})
+        assert len(several._files._files) <= 3
+        assert several._files._size <= 100
