@@ -21,11 +21,13 @@ _ADDRESS: Final = re.compile(r'(?:""|[^@\s()<>"]+)\s*@\s*([^@\s()<>"]+)')
 _DEEPEST: Final = 10
 
 
-@lru_cache(maxsize=256)
 def from_domains(value: bytes) -> tuple[str, ...]:
     """In lower case and in punycode, each once, in the order in which they stand there."""
-    if len(value) > LONGEST:
-        return ()
+    return _read(value) if len(value) <= LONGEST else ()
+
+
+@lru_cache(maxsize=256)
+def _read(value: bytes) -> tuple[str, ...]:
     text = _without_comments(_QUOTED.sub('""', value.decode("utf-8", "replace")))
     domains = [_domain(_address(item)) for item in re.split("[,;]", text)]
     return tuple(dict.fromkeys(filter(None, domains)))
