@@ -79,9 +79,9 @@ PLAIN: Final[tuple[Field[PlainKind], ...]] = (
 FIELDS: Final[tuple[Field[Kind], ...]] = (
     *PLAIN,
     Field("html", Text(apart=True)),
-    Field("cc", Mailboxes(), header=b"Cc"),
-    Field("bcc", Mailboxes()),
-    Field("reply_to", Mailboxes(), header=b"Reply-To"),
+    Field("cc", Mailboxes(optional=True), header=b"Cc"),
+    Field("bcc", Mailboxes(optional=True)),
+    Field("reply_to", Mailboxes(optional=True), header=b"Reply-To"),
     Field("sender", Sender()),
     Field("return_path", ReturnPath()),
     Field("headers", OwnHeaders()),

@@ -18,7 +18,10 @@ from .text import exact, is_lazy, text_of, utf8
 
 @dataclass(frozen=True, slots=True)
 class Mailboxes:
-    """In an entry one address, a list of them, or address => name; in a call `Name <address>` as well."""
+    """In an entry one address, a list of them, or address => name; in a call `Name <address>` as well. `optional` where
+    a call's empty text is nobody, as a form's field that was left empty."""
+
+    optional: bool = False
 
     def from_value(self, name: str, value: Value, _: Limits) -> tuple[Mailbox, ...]:
         if isinstance(value, bytes):
@@ -31,7 +34,7 @@ class Mailboxes:
 
     def from_argument(self, name: str, value: Any, limits: Limits) -> tuple[Mailbox, ...]:
         if isinstance(value, str):
-            return (address.parse(exact(value), name),)
+            return () if self.optional and not value else (address.parse(exact(value), name),)
         if isinstance(value, Mapping):
             return each_once([_of_pair(f"{name}[{at}]", *pair) for at, pair in enumerate(value.items())])
         if is_lazy(value):

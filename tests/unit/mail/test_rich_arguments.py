@@ -93,6 +93,7 @@ def test_a_member_of_an_enum_is_its_text_wherever_it_stands() -> None:
 @pytest.mark.parametrize(
     ("passed", "made"),
     [
+        ({"cc": "", "bcc": "", "reply_to": ""}, {"cc": (), "bcc": (), "reply_to": ()}),
         ({"html": "<p>x"}, {"html": b"<p>x"}),
         ({"html": None}, {}),
         ({"html": ""}, {}),
