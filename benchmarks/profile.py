@@ -25,7 +25,7 @@ Groups = Sequence[tuple[str, Sequence[str]]]
 
 CHILD: Final[Groups] = (
     ("decoding the entry", ["mailworker.mail.entry.from_entry"]),
-    ("building the MIME message", ["mailworker.mail.mime.build"]),
+    ("building the MIME message", ["mailworker.mail.wire.mime.build"]),
     ("Redis: settling and committing", ["mailworker.spool.spool.settle"]),
     ("Redis: taking the batch", ["mailworker.spool.spool.take"]),
     ("writing to the relay", ["mailworker.smtp.connection.write"]),

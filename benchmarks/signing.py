@@ -13,8 +13,8 @@ import dkim
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailworker.mail.dkim import Signers
-from mailworker.mail.dkim_keys import sources
+from mailworker.mail.signing.dkim import Signers
+from mailworker.mail.signing.dkim_keys import sources
 
 HEAD: Final = (
     b"Subject: Your order is on its way\r\nFrom: The Shop <shop@example.com>\r\nTo: someone@example.org\r\n"

@@ -20,7 +20,7 @@ from mailworker.spool.scripts import ALL, name_of
 
 DOCUMENTS: Final = ("settings.md", "operations.md", "rooms.md")
 PACKAGE: Final = Path(__file__).parents[1] / "mailworker"
-MARK: Final = r"<!-- (?:settings (\w+) to (\w+)|(reasons)|files of (\w+)|(scripts)) -->"
+MARK: Final = r"<!-- (?:settings (\w+) to (\w+)|(reasons)|files of ([\w/]+)|(scripts)) -->"
 TABLE: Final = re.compile(rf"({MARK}\n).*?(?=<!-- end -->)", re.DOTALL)
 
 

@@ -49,7 +49,7 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # django has no typ
         from . import runtime  # noqa: PLC0415
         from .errors import Unsendable  # noqa: PLC0415
         from .mail.arguments import Call  # noqa: PLC0415
-        from .mail.raw_arguments import raw_mail  # noqa: PLC0415
+        from .mail.finished.raw_arguments import raw_mail  # noqa: PLC0415
 
         recipients = [str(address) for address in message.recipients()]
         if not recipients:

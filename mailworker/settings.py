@@ -32,10 +32,10 @@ from .errors import SettingsError, Unsendable
 from .mail import legacy_fields, senders
 from .mail.address import Mailbox, parse
 from .mail.author import Author
-from .mail.dkim import Signers
-from .mail.dkim_keys import Source as KeySource
-from .mail.dkim_keys import sources as key_sources
 from .mail.email import Limits
+from .mail.signing.dkim import Signers
+from .mail.signing.dkim_keys import Source as KeySource
+from .mail.signing.dkim_keys import sources as key_sources
 from .quantities import choice, did_you_mean, flag, octets, seconds, whole
 from .smtp import relay_url
 from .smtp.relay import Deadlines, Relay

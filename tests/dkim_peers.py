@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailworker.mail.dkim import Signers
-from mailworker.mail.dkim_keys import sources
+from mailworker.mail.signing.dkim import Signers
+from mailworker.mail.signing.dkim_keys import sources
 
 OPENDKIM = shutil.which("opendkim", path=os.environ.get("PATH", "") + ":/usr/sbin")
 ALGORITHMS = ("rsa-sha256", "ed25519-sha256")

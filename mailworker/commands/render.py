@@ -12,7 +12,7 @@ import click
 from .console import fail, one_line, one_line_errors
 
 if TYPE_CHECKING:
-    from ..mail.templates import Rendered
+    from ..mail.templating.templates import Rendered
 
 Part = Literal["html", "text", "eml"]
 
@@ -37,7 +37,7 @@ def render(
     Exit codes: 0 it can be made, 1 it cannot, 2 the command is wrong, 78 a setting is wrong.
     """
     from .. import settings  # noqa: PLC0415 - help is quick without it
-    from ..mail import templates  # noqa: PLC0415
+    from ..mail.templating import templates  # noqa: PLC0415
 
     variables = _variables(context)
     for pair in pairs:

@@ -15,11 +15,12 @@ from typing import Final
 
 from ..envelope import Envelope
 from ..errors import NotYet, SpoolError, Unsendable, where
-from ..mail import mime, raw
 from ..mail.author import Author
 from ..mail.email import Email, Limits, RawMail
 from ..mail.entry import from_entry
+from ..mail.finished import raw
 from ..mail.frame import from_record
+from ..mail.wire import mime
 from ..smtp.journal import Outgoing
 from ..spool import Record, Spool
 from .files import Files

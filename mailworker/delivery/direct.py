@@ -12,7 +12,7 @@ from ..envelope import Envelope
 from ..errors import MailDeferred, MailFailed
 from ..mail.author import Author
 from ..mail.email import Email, RawMail
-from ..mail.raw import message_id_of
+from ..mail.finished.raw import message_id_of
 from ..outcome import Deferred, Failed
 from ..smtp import session
 from ..smtp.journal import Outgoing

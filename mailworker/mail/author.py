@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ..envelope import Envelope
 from .address import Mailbox
-from .dkim import Signers
+from .signing.dkim import Signers
 
 
 @dataclass(frozen=True)

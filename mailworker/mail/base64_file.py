@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import Unsendable
 from .file import File
+from .formats.php import Opaque, Value
 from .given_file import make
-from .php import Opaque, Value
 
 
 def read(place: str, key: str, item: Value) -> File:

@@ -40,7 +40,7 @@ def rendered(passed: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
         return dict(passed)
     if "html" in passed:
         raise TypeError("html: the template has it; leave out one of html and template")
-    from .templates import render  # noqa: PLC0415 - costs a start what few mails need
+    from .templating.templates import render  # noqa: PLC0415 - costs a start what few mails need
 
     texts = render(passed["template"], passed.get("context"), limits.templates)
     if texts.subject is None and "subject" not in passed:
@@ -68,7 +68,7 @@ def finished(email: Email, has_body: bool) -> Email:
 @lru_cache(maxsize=2)
 def _text_of(html: bytes) -> bytes:
     """The same HTML often goes to many people."""
-    from .text_of_html import text_of  # noqa: PLC0415 - costs a start what few mails need
+    from .templating.text_of_html import text_of  # noqa: PLC0415 - costs a start what few mails need
 
     return text_of(html.decode("utf-8", "replace")).encode("utf-8")
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from ..envelope import Dsn
 from ..errors import Unsendable
 from .email import Limits
+from .formats.php import Value
 from .parts import Parts
-from .php import Value
 
 NOTIFY: Final = ("NEVER", "SUCCESS", "FAILURE", "DELAY")
 RET: Final = ("FULL", "HDRS")

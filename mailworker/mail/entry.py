@@ -11,10 +11,11 @@ from operator import attrgetter
 from typing import Any, Final
 
 from ..errors import Unsendable
-from . import legacy_fields, payload, php
+from . import legacy_fields, payload
 from .email import Email, Limits, check_recipients
 from .fields import PLAIN, Field, PlainKind
-from .php import Value
+from .formats import php
+from .formats.php import Value
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from . import base64_file, given_file
 from .email import Limits
 from .encoding import base64_size
 from .file import BLOB, File
+from .formats.php import Value
 from .given_file import EXPECTED
 from .parts import Parts
-from .php import Value
 from .text import text_of
 
 AS_VALUES: Final = (

@@ -15,8 +15,8 @@ from . import moments
 from .complete import finished
 from .email import Email, Limits
 from .fields import FIELDS, PLAIN_NAMES
+from .formats.php import Value
 from .payload import WANTED, Wanted
-from .php import Value
 
 TIMES: Final = ("send_at", "expires")
 NAMES: Final = (*[field.name for field in FIELDS if field.name not in PLAIN_NAMES and field.name != "dsn"], *TIMES)

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from ..errors import Unsendable
 from .email import Limits
+from .formats.php import Value
 from .parts import Parts
-from .php import Value
 from .text import text_of
 
 _LINK: Final = re.compile(r"(?:https?://|mailto:)[!#-;=?-~]+", re.IGNORECASE)  # ASCII that needs no angle, no quote

@@ -8,11 +8,12 @@ from itertools import islice
 from typing import Any
 
 from ..errors import Unsendable
-from . import address, php
+from . import address
 from .address import Mailbox, each_once
 from .email import Limits
+from .formats import php
+from .formats.php import Key, Opaque, Scalar, Value
 from .parts import Parts, as_octets, as_text
-from .php import Key, Opaque, Scalar, Value
 from .text import exact, is_lazy, text_of, utf8
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import Unsendable
-from . import php, structured
 from .email import Limits
+from .formats import php
+from .formats.php import Opaque, Value
+from .header import structured
 from .parts import Parts, as_octets, as_text
-from .php import Opaque, Value
 from .text import text_of, utf8
 
 Headers = tuple[tuple[str, bytes], ...]

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ..errors import Unsendable
-from . import compression, igbinary, messagepack, php
 from .fields import PLAIN_NAMES
-from .php import Opaque, Value
+from .formats import compression, igbinary, messagepack, php
+from .formats.php import Opaque, Value
 
 MAX_WRAPS: Final = 3
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import Unsendable
-from . import php
 from .email import Limits
+from .formats import php
+from .formats.php import Opaque, Value
 from .parts import Parts, as_octets, as_text
-from .php import Opaque, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,6 @@ class SendRaw:
 
 
 def _read(message: Any, sender: Any, recipients: Any, dsn: Any) -> RawMail:
-    from ..mail.raw_arguments import raw_mail  # noqa: PLC0415 - with Python's parser, which few programs need
+    from ..mail.finished.raw_arguments import raw_mail  # noqa: PLC0415 - with Python's parser, which few programs need
 
     return raw_mail(message, sender, recipients, dsn, runtime.settings().limits)

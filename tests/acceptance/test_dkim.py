@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailworker.mail.dkim import Signers
-from mailworker.mail.dkim_keys import sources
+from mailworker.mail.signing.dkim import Signers
+from mailworker.mail.signing.dkim_keys import sources
 from tests.acceptance.test_worker import empty, push
 from tests.conftest import Inbox, RedisServer, Workers, until
 from tests.dkim_peers import dkimpy, pem, records, rsa_key, setting, write

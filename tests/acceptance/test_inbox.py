@@ -15,10 +15,10 @@ from pathlib import Path
 from mailworker.demo.inbox import Mail
 from mailworker.demo.producer import image
 from mailworker.demo.web import Web
-from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.file import File
+from mailworker.mail.wire import mime
 
 from ..conftest import need
 

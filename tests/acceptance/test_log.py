@@ -11,10 +11,10 @@ import pytest
 
 from mailworker.delivery.log_lines import log_abandoned
 from mailworker.errors import where
-from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.entry import to_php
+from mailworker.mail.wire import mime
 from mailworker.spool import Spool, connect
 from mailworker.worker.privacy import FailedTasks
 from tests.batches import OWNER, batch_of

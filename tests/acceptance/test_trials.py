@@ -12,7 +12,7 @@ import pytest
 from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import from_arguments
 from mailworker.mail.email import Email, Limits
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 from trials import rows
 from trials.files import mail_with_files, whole
 from trials.ledger import Arrivals, compare

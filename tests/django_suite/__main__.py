@@ -33,7 +33,7 @@ from django.test.runner import DiscoverRunner  # noqa: E402
 
 from mailworker import django as ours  # noqa: E402
 from mailworker.mail.email import Limits  # noqa: E402
-from mailworker.mail.raw_arguments import raw_mail  # noqa: E402
+from mailworker.mail.finished.raw_arguments import raw_mail  # noqa: E402
 from mailworker.testing import outbox  # noqa: E402
 
 NEW = django.VERSION >= (6, 1)

@@ -19,10 +19,10 @@ from mailworker.delivery.files import Files
 from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import from_arguments
 from mailworker.mail.author import Author
-from mailworker.mail.dkim import Signers
-from mailworker.mail.dkim_keys import Source
 from mailworker.mail.email import Limits
 from mailworker.mail.frame import blobs, to_record
+from mailworker.mail.signing.dkim import Signers
+from mailworker.mail.signing.dkim_keys import Source
 from mailworker.outcome import Failed
 from mailworker.smtp.journal import Outgoing
 from mailworker.spool import Spool, connect

@@ -18,7 +18,7 @@ from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import from_arguments
 from mailworker.mail.author import Author
 from mailworker.mail.email import Limits
-from mailworker.mail.raw_arguments import raw_mail
+from mailworker.mail.finished.raw_arguments import raw_mail
 from mailworker.outcome import Deferred
 from mailworker.smtp import session
 from mailworker.smtp.journal import Outgoing

@@ -10,9 +10,9 @@ import re
 import pytest
 
 from mailworker.envelope import Envelope
-from mailworker.mail import mime
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
+from mailworker.mail.wire import mime
 from mailworker.smtp.journal import Outgoing
 
 from .smtp_client import WAYS, send_all

@@ -39,7 +39,7 @@ PLANTS = [
     ("worker/tasks.py", "def late():\n    from .. import django", DOWN),
     # Sideways.
     ("django.py", "from . import testing", DOWN),
-    ("mail/mime.py", "from ..smtp import relay", WINGS),
+    ("mail/wire/mime.py", "from ..smtp import relay", WINGS),
     ("smtp/thing.py", "from ..spool import Spool", WINGS),
     ("spool/spool.py", "def late():\n    from ..mail import address", WINGS),
     ("envelope.py", "from .smtp import relay", WINGS),  # mail imports it, and so the relay by a detour
@@ -48,7 +48,7 @@ PLANTS = [
     ("worker/events.py", "from . import tasks", CIRCLE),
     ("worker/transport.py", "from . import events, tasks", CIRCLE),
     ("smtp/relay.py", "def late():\n    from . import connection", CIRCLE),
-    ("mail/address.py", "from . import mime", CIRCLE),
+    ("mail/address.py", "from .wire import mime", CIRCLE),
     # Libraries that one folder alone may know.
     ("commands/console.py", "import celery", CELERY),
     ("commands/thing.py", "import celery\nfrom . import cli", CELERY),

@@ -12,10 +12,10 @@ import pytest
 from mailworker.delivery.dead_letters import Selection, addresses, as_fields, message_of, missing, select
 from mailworker.mail.address import Mailbox
 from mailworker.mail.author import Author
-from mailworker.mail.dkim import Signers
-from mailworker.mail.dkim_keys import Source
 from mailworker.mail.email import Email, Limits, RawMail
 from mailworker.mail.frame import to_record
+from mailworker.mail.signing.dkim import Signers
+from mailworker.mail.signing.dkim_keys import Source
 from mailworker.spool import DeadLetter, Queries
 
 NOW = 1_000_000.0

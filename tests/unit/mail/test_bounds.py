@@ -16,7 +16,7 @@ from mailworker.mail.arguments import from_arguments
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.entry import from_entry
 from mailworker.mail.fields import MAX_SUBJECT
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 
 LARGEST = 25 * 1024 * 1024
 SENDER = Mailbox("site@example.com")

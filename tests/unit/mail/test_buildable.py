@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailworker.errors import Unsendable
 from mailworker.mail.arguments import from_arguments
 from mailworker.mail.email import Email, Limits
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 
 from .reader import files, read
 from .test_mime import AT, SENDER

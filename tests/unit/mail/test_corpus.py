@@ -18,7 +18,7 @@ from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Limits
 from mailworker.mail.entry import from_entry
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 
 CORPUS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parents[2] / "data" / "corpus.json").read_text("utf-8"))
 

@@ -9,7 +9,7 @@ import pytest
 from mailworker.mail.address import Mailbox, check
 from mailworker.mail.email import Email
 from mailworker.mail.file import File
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 
 from .reader import files, read
 from .test_mime import AT, SENDER

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailworker.errors import Unsendable
-from mailworker.mail import dkim_keys, relaxed
-from mailworker.mail.dkim import Signers
-from mailworker.mail.dkim_keys import Source, sources
+from mailworker.mail.signing import dkim_keys, relaxed
+from mailworker.mail.signing.dkim import Signers
+from mailworker.mail.signing.dkim_keys import Source, sources
 
 from ...dkim_peers import ALGORITHMS, dkimpy, ed25519_key, pem, records, rsa_key, setting, signatures, signers, write
 

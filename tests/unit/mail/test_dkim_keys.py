@@ -21,9 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailworker.errors import SettingsError
-from mailworker.mail import dkim_keys
-from mailworker.mail.dkim import Signers
-from mailworker.mail.dkim_keys import Source, sources
+from mailworker.mail.signing import dkim_keys
+from mailworker.mail.signing.dkim import Signers
+from mailworker.mail.signing.dkim_keys import Source, sources
 
 from ...dkim_peers import ed25519_key, pem, rsa_key, write
 

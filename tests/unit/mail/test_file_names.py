@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailworker.mail import parameters
 from mailworker.mail.email import Email
 from mailworker.mail.file import File
-from mailworker.mail.mime import build
+from mailworker.mail.header import parameters
+from mailworker.mail.wire.mime import build
 
 from .reader import files, read
 from .test_mime import AT, SENDER, one_line

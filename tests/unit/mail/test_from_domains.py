@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mailworker.mail.from_domains import LONGEST, from_domains
+from mailworker.mail.signing.from_domains import LONGEST, from_domains
 
 
 @pytest.mark.parametrize(

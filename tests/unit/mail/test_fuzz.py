@@ -21,7 +21,7 @@ from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Limits
 from mailworker.mail.entry import from_entry
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 
 from .test_corpus import CORPUS
 from .test_entry import serialized

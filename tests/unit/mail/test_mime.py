@@ -22,7 +22,7 @@ from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.encoding import base64
 from mailworker.mail.file import File
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 from tests.unit.mail.reader import check_lines
 
 SENDER = Mailbox("site@example.com", "A sité".encode())

@@ -16,7 +16,7 @@ from mailworker.mail import encoding
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.file import File
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 
 from .reader import files, read, shape, texts
 from .test_mime import AT, SENDER, lines_of, one_line

@@ -12,7 +12,7 @@ from mailworker.errors import Unsendable
 from mailworker.mail.address import Mailbox
 from mailworker.mail.email import Email
 from mailworker.mail.file import File
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 
 from .reader import heads, read
 from .test_mime import AT, PLAIN_TEXTS, SENDER, is_utf8, octets_of, one_line

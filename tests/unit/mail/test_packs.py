@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailworker.errors import Unsendable
-from mailworker.mail import compression, igbinary, messagepack
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.entry import from_entry
-from mailworker.mail.php import MAX_DEPTH, MAX_VALUES
+from mailworker.mail.formats import compression, igbinary, messagepack
+from mailworker.mail.formats.php import MAX_DEPTH, MAX_VALUES
 
 from . import php_oracle
 from .test_entry import entry, serialized

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from mailworker.errors import Unsendable
-from mailworker.mail import payload, php
+from mailworker.mail import payload
 from mailworker.mail.email import Limits
 from mailworker.mail.entry import from_entry
-from mailworker.mail.php import Opaque
+from mailworker.mail.formats import php
+from mailworker.mail.formats.php import Opaque
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "data" / "wraps.json").read_text("utf-8"))
 BODIES = {

@@ -14,7 +14,7 @@ from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import from_arguments
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.file import File
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 
 from .reader import files, read, shape, texts
 from .test_mime import AT, SENDER

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailworker.errors import Unsendable
-from mailworker.mail import php
-from mailworker.mail.php import Opaque, array_key, text_of
+from mailworker.mail.formats import php
+from mailworker.mail.formats.php import Opaque, array_key, text_of
 
 from . import php_oracle
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import pytest
 
 from mailworker.errors import Unsendable
-from mailworker.mail import php
+from mailworker.mail.formats import php
 from mailworker.mail.payload import WANTED
 
 from . import php_oracle

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailworker.errors import Unsendable
-from mailworker.mail import php
+from mailworker.mail.formats import php
 from mailworker.mail.payload import WANTED
 
 CORPUS = json.loads((Path(__file__).parents[2] / "data" / "corpus.json").read_text("utf-8"))

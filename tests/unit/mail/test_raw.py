@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from mailworker.envelope import Dsn
 from mailworker.errors import Unsendable
-from mailworker.mail import raw, senders
+from mailworker.mail import senders
 from mailworker.mail.address import Mailbox
 from mailworker.mail.author import Author
 from mailworker.mail.email import Limits, RawMail
+from mailworker.mail.finished import raw
+from mailworker.mail.finished.raw_arguments import raw_mail
 from mailworker.mail.frame import from_frame, to_frame
-from mailworker.mail.raw_arguments import raw_mail
 from tests.dkim_peers import dkimpy, records, signatures, signers
 
 AUTHOR = Author(Mailbox("site@example.com"))

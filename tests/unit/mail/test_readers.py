@@ -9,7 +9,7 @@ import pytest
 
 from mailworker.mail.email import Email
 from mailworker.mail.file import File
-from mailworker.mail.mime import build
+from mailworker.mail.wire.mime import build
 
 from ...conftest import need
 from .test_mime import AT, SENDER

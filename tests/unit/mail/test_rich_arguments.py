@@ -20,8 +20,8 @@ from mailworker.mail.address import Mailbox
 from mailworker.mail.arguments import SIGNATURE, Several, from_arguments
 from mailworker.mail.email import Email, Limits
 from mailworker.mail.file import File
+from mailworker.mail.finished.raw_arguments import raw_mail
 from mailworker.mail.frame import from_record, to_record
-from mailworker.mail.raw_arguments import raw_mail
 from mailworker.mail.senders import read as senders
 
 MAIL: dict[str, Any] = {"to": "a@example.com", "subject": "s", "body": "b"}

@@ -16,7 +16,7 @@ import pytest
 from mailworker.errors import TemplateError
 from mailworker.mail.arguments import from_arguments
 from mailworker.mail.email import Email, Limits
-from mailworker.mail.templates import Rendered, render
+from mailworker.mail.templating.templates import Rendered, render
 
 
 @pytest.fixture
@@ -300,7 +300,7 @@ class TestErrors:
         write(folder, a_html="<style>p{}</style>")
         code = (
             f"import sys; sys.modules[{module!r}] = None\n"
-            "from mailworker.mail.templates import render\n"
+            "from mailworker.mail.templating.templates import render\n"
             f"try: render('a', {{}}, {str(folder)!r})\nexcept ValueError as error: print(error)"
         )
 
@@ -446,7 +446,8 @@ def test_a_process_that_forks_while_another_thread_renders_can_render(folder: Pa
 
 
 def test_nothing_of_it_is_loaded_before_the_first_template() -> None:
-    code = "import sys, mailworker.mail.templates; print({'jinja2', 'css_inline', 'turbohtml'} & sys.modules.keys())"
+    heavy = "{'jinja2', 'css_inline', 'turbohtml'}"
+    code = f"import sys, mailworker.mail.templating.templates; print({heavy} & sys.modules.keys())"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 

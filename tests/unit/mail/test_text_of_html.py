@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mailworker.mail.text_of_html import text_of
+from mailworker.mail.templating.text_of_html import text_of
 
 MAIL = """\
 <!doctype html><html><head><title>Not shown</title><style>p { color: red } .preheader { display: none !important }
@@ -143,6 +143,6 @@ def test_a_large_mail_is_read_within_seconds() -> None:
 
 
 def test_a_text_mail_does_not_load_the_library() -> None:
-    code = "import sys, mailworker.mail.text_of_html; print('turbohtml' in sys.modules)"
+    code = "import sys, mailworker.mail.templating.text_of_html; print('turbohtml' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

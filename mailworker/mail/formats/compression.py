@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ..errors import Unsendable
+from ...errors import Unsendable
 
 LZF_STEPS: Final = 2**20
 """Literal runs and back references in one entry: bounds the time to some tenths of a second. A mail of some megabytes

@@ -12,12 +12,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from ..errors import Unsendable
-from . import encoding, media_type, parameters
+from ...errors import Unsendable
+from .. import encoding, media_type
+from ..file import File
+from ..header import parameters
+from ..media_type import MediaType
 from .body_part import BodyPart
 from .charset import charset_of
-from .file import File
-from .media_type import MediaType
 
 _CID: Final = re.compile(r"(?!.*=\?)[!-;=?-~]{1,900}")  # nor what a reader may take for an encoded word
 _OCTETS: Final = MediaType("application/octet-stream", ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import Unsendable
+from ...errors import Unsendable
 from .php import MAX_DEPTH, MAX_VALUES
 
 

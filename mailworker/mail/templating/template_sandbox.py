@@ -22,7 +22,7 @@ from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.nodes import Concat
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from ..errors import TemplateError
+from ...errors import TemplateError
 from . import template_bounds, template_folder
 from .template_bounds import LONGEST
 

@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
-from ..errors import Unsendable
+from ...errors import Unsendable
 
 MAX_DEPTH: Final = 128
 """Levels of arrays. PHP stops at 4,096; a mail has two."""

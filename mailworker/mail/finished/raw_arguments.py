@@ -13,14 +13,14 @@ from email.message import Message
 from itertools import islice
 from typing import Any, Final
 
-from ..errors import Unsendable
-from . import address
-from .dsn import DsnOptions
-from .email import Limits, RawMail
+from ...errors import Unsendable
+from .. import address
+from ..dsn import DsnOptions
+from ..email import Limits, RawMail
+from ..senders import ANYBODY, Senders
+from ..text import exact
 from .raw import finished
 from .raw_head import Header, refused
-from .senders import ANYBODY, Senders
-from .text import exact
 
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ODD: Final = ("no domain", "non-ASCII characters")

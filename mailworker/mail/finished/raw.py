@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..envelope import Envelope
-from ..errors import Unsendable
-from .author import Author
-from .email import Limits, RawMail
-from .encoding import LONGEST_LINE, closed, has_short_lines
-from .head import date_line, message_id_line
+from ...envelope import Envelope
+from ...errors import Unsendable
+from ..author import Author
+from ..email import Limits, RawMail
+from ..encoding import LONGEST_LINE, closed, has_short_lines
+from ..wire.head import date_line, message_id_line
 from .raw_head import Header, refused, split
 
 _NEVER_SENT: Final = frozenset((b"bcc", b"resent-bcc", b"return-path"))

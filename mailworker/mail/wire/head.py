@@ -11,12 +11,14 @@ from operator import attrgetter
 from typing import Final
 from urllib.parse import quote
 
-from ..errors import Unsendable
-from . import headers, own_headers, structured
-from .address import Mailbox
-from .email import Email
-from .fields import FIELDS
-from .own_headers import Headers
+from ...errors import Unsendable
+from .. import own_headers
+from ..address import Mailbox
+from ..email import Email
+from ..fields import FIELDS
+from ..header import encoded as headers
+from ..header import structured
+from ..own_headers import Headers
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _ADDRESSEES: Final = tuple((field.header, attrgetter(field.name)) for field in FIELDS if field.header is not None)

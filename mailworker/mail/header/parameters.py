@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
 
-from .headers import encoded_words, without_controls
+from .encoded import encoded_words, without_controls
 
 _PLAIN = re.compile(rb"(?! )[\x20-\x21\x23-\x5b\x5d-\x7e]{1,900}(?<! )")
 """What needs no escape: some readers show the backslash of one. In a line of its own, since Outlook reads no

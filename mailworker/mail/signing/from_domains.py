@@ -9,8 +9,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from ..errors import Unsendable
-from . import address
+from ...errors import Unsendable
+from .. import address
 
 LONGEST: Final = 4096
 """Octets of a From header that is read: no program writes one of that length."""

@@ -11,7 +11,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_qp
 from typing import Final
 
-from .address import Mailbox
+from ..address import Mailbox
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]+")
 _UNICODE_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")

@@ -12,10 +12,11 @@ from hashlib import sha256
 from io import BytesIO
 from typing import Final
 
-from ..errors import Unsendable
-from . import encoding, file_parts
+from ...errors import Unsendable
+from .. import encoding
+from ..email import Email
+from . import file_parts
 from .body_part import BodyPart
-from .email import Email
 
 _LARGE: Final = 1024 * 1024
 _AROUND: Final = 300

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ..envelope import Envelope
-from . import encoding, multipart
-from .address import Mailbox
-from .email import Email
+from ...envelope import Envelope
+from .. import encoding
+from ..address import Mailbox
+from ..email import Email
+from . import multipart
 from .head import head
 
 _NONE: Final[Mapping[str, bytes]] = MappingProxyType({})

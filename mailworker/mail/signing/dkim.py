@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
 
-from ..errors import SettingsError, Unsendable
+from ...errors import SettingsError, Unsendable
 from . import dkim_keys, relaxed
 from .dkim_keys import ALGORITHMS, Key, Source
 from .from_domains import from_domains

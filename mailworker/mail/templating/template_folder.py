@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..errors import TemplateError
+from ...errors import TemplateError
 
 KINDS: Final = (".html", ".txt", ".subject")
 LARGEST: Final = 4 * 1024 * 1024

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ..errors import Unsendable
-from .headers import misleads
+from ...errors import Unsendable
+from .encoded import misleads
 
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
 _URL = re.compile(r"[!-;=?-~]{1,900}")

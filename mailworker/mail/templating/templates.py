@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import TemplateError
-from ..quantities import did_you_mean
+from ...errors import TemplateError
+from ...quantities import did_you_mean
 from . import template_folder
 from .text_of_html import text_of
 

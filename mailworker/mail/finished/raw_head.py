@@ -10,8 +10,8 @@ import re
 from collections import Counter
 from typing import Final, NamedTuple
 
-from ..errors import Unsendable
-from .encoding import LONGEST_LINE
+from ...errors import Unsendable
+from ..encoding import LONGEST_LINE
 
 _NAME: Final = re.compile(rb"([!-9;-~]+):")
 _CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
