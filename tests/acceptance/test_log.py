@@ -143,7 +143,7 @@ def test_a_bug_of_ours_is_told_with_file_line_and_function_and_without_the_mail(
     assert journal.next(1) == []
     journal.end(blame=False)
     assert re.search(
-        r"mail m1 cannot be built: ValueError at test_log.py:\d+ in build < compose.py:\d+ in build < compose.py",
+        r"mail m1 cannot be built: ValueError at test_log.py:\d+ in build < compose.py:\d+ in _built < compose.py",
         caplog.text,
     )
     assert "mail m1 is a dead letter: internal_error" in caplog.text

@@ -18,7 +18,7 @@ import redis
 
 from mailworker.errors import SpoolError
 from mailworker.outcome import Deferred, Failed, Sent
-from mailworker.spool import Spool, connect, scripts, token_of
+from mailworker.spool import New, Spool, connect, scripts, token_of
 from tests.conftest import RedisServer
 from tests.spools import spool_of
 
@@ -114,6 +114,12 @@ def _accept(spool: Spool, near: Spool) -> None:
     spool.accept("m", b"{}")
     near.take(B, ["m"])
     near.settle("default", B, [("m", Sent())], end=True)
+
+
+def _accept_many(spool: Spool, near: Spool) -> None:
+    spool.accept_many([New("m", b"{}"), New("n", b"{}", keyed=True)])
+    near.take(B, ["m", "n"])
+    near.settle("default", B, [("m", Sent()), ("n", Sent())], end=True)
 
 
 def _take(spool: Spool, near: Spool) -> None:
@@ -249,7 +255,8 @@ def _refused(spool: Spool, near: Spool) -> None:
 
 
 WALKS = {
-    scripts.Accept: _accept, scripts.Beat: _beat, scripts.Claim: _claim, scripts.Connected: _connected,
+    scripts.Accept: _accept, scripts.AcceptMany: _accept_many,
+    scripts.Beat: _beat, scripts.Claim: _claim, scripts.Connected: _connected,
     scripts.Disconnected: _disconnected, scripts.Drop: _drop, scripts.GiveBack: _give_back, scripts.Hasten: _hasten,
     scripts.Look: _look, scripts.MayConnect: _may_connect, scripts.Migrate: _migrate, scripts.Refused: _refused,
     scripts.RelayFailed: _down, scripts.RelayFull: _full, scripts.RelayWorks: _up, scripts.Release: _release,
