@@ -47,6 +47,9 @@ class MailResults(Sequence[MailResult]):
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"<MailResults: {len(self.ids)} mails>"
+
     @overload
     def __getitem__(self, index: int) -> MailResult: ...
 

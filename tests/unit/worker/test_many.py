@@ -46,6 +46,7 @@ def test_each_mail_of_a_list_is_one_with_the_results_in_their_order(outbox: list
     assert [mail.message["subject"] for mail in outbox] == ["0", "1", "2", "3", "4"]
     assert results.ids == tuple(mail.id for mail in outbox)
     assert [result.id for result in results] == list(results.ids)
+    assert repr(results) == "<MailResults: 5 mails>"
     assert (len(results), results[0].get(), results[1:3].ids) == (5, None, results.ids[1:3])
 
 
