@@ -18,7 +18,8 @@ from .calls import check_times
 Progress = Callable[[int, int | None], object]
 """Told how many mails are safe, and of how many where that is known."""
 
-_EXPECTED: Final = "a dict of arguments, as {'to': …, 'subject': …, 'body': …}"
+_EXPECTED: Final = "a dict of arguments, as {'to': …, 'subject': …, 'body': …}, or a tuple (to, subject, body)"
+_BY_POSITION: Final = ("to", "subject", "body")
 _EXPECTED_RECIPIENT: Final = "an address, a (to, context), or a dict of arguments"
 
 
@@ -107,4 +108,6 @@ def _arguments(name: str, item: Any) -> Mapping[str, Any]:
         if isinstance(item, tuple | list) and len(item) == 2:
             return {"to": item[0], "context": item[1]}
         raise TypeError(f"expected {_EXPECTED_RECIPIENT}, got {type(item).__name__}")
+    if isinstance(item, tuple) and len(item) <= len(_BY_POSITION):  # as Celery's `chunks` and `starmap` take them
+        return dict(zip(_BY_POSITION, item, strict=False))
     raise TypeError(f"expected {_EXPECTED}, got {type(item).__name__}")

@@ -136,14 +136,15 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
 
     def many(
         self,
-        mails: Iterable[Mail] | None = None,
+        mails: Iterable[Mail | tuple[Recipients, str, str]] | None = None,
         *,
         recipients: Iterable[Mail | tuple[Recipients, Mapping[str, Any]] | str] | None = None,
         progress: Callable[[int, int | None], object] | None = None,
         **shared: Unpack[Mail],
     ) -> MailResults:
-        """Spools `mails`, each a dict of arguments; or one mail to each of `recipients`: an address, a (to, context),
-        or a dict of what is its own. `shared` are arguments that all of them have, unless their own say otherwise.
+        """Spools `mails`, each a dict of arguments or (to, subject, body); or one mail to each of `recipients`: an
+        address, a (to, context), or a dict of what is its own. `shared` are arguments that all of them have, unless
+        their own say otherwise.
 
         Takes what comes bit by bit, in steps of some hundred mails: each step is accepted as a whole, or not at all,
         and `progress(safe, of)` is told after it. With an `idempotency_key` in each mail the same call may be repeated.

@@ -90,7 +90,7 @@ WRONG = {
     "octets alone": (f'send_email.delay({MAIL}, attachments=[b"x"])', "List item 0 has incompatible type"),
     "HTML by position": (f'send_email.delay({MAIL}, "<p>")', 'Too many positional arguments for "delay"'),
     "a header that is a number": (f'send_email.delay({MAIL}, headers={{"X": 7}})', "Dict entry 0"),
-    "a number for a text of one of many": ('send_email.many([{"to": "a", "subject": 7}])', "Incompatible types"),
+    "a number for a text of one of many": ('send_email.many([{"to": "a", "subject": 7}])', "incompatible type"),
     "an argument of many that there is not": ('send_email.many([], too="x")', 'Unexpected keyword argument "too"'),
     "a number for an address": ('send_email.delay(7, "s", "b")', 'Argument 1 to "delay"'),
     "a list of numbers": ('send_email.delay([7], "s", "b")', "List item 0 has incompatible type"),

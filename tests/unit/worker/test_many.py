@@ -50,6 +50,14 @@ def test_each_mail_of_a_list_is_one_with_the_results_in_their_order(outbox: list
     assert (len(results), results[0].get(), results[1:3].ids) == (5, None, results.ids[1:3])
 
 
+def test_the_tuples_that_chunks_takes_are_mails_as_well(outbox: list[Message]) -> None:
+    many([("a@example.com", "s", "b"), (["b@example.com"], "t", "c")], cc="c@example.com")
+    assert [(*mail.recipients, mail.message["subject"]) for mail in outbox] == [
+        ("a@example.com", "c@example.com", "s"),
+        ("b@example.com", "c@example.com", "t"),
+    ]
+
+
 @pytest.mark.parametrize(
     "recipient", ["a@example.com", ("a@example.com",), {"to": "a@example.com"}, {"to": ["A <a@example.com>"]}]
 )
@@ -116,8 +124,10 @@ def test_several_mails_have_a_file(tmp_path: Path, outbox: list[Message]) -> Non
         ([{**MAIL, "to": "nobody"}], "mails[0]: to: an address has no @ (no mail was accepted)"),
         ([{**MAIL, "too": "x"}], "mails[0]: got an unexpected keyword argument 'too'"),
         ([{"to": "a@example.com"}], "mails[0]: missing a required argument: 'subject'"),
-        ([MAIL, 7], "mails[1]: expected a dict of arguments, as {'to': …, 'subject': …, 'body': …}, got int"),
-        ([("a@example.com", "s", "b")], "mails[0]: expected a dict of arguments"),
+        ([MAIL, 7], "mails[1]: expected a dict of arguments, as {'to': …, 'subject': …, 'body': …}, or a tuple"),
+        ([["a@example.com", "s", "b"]], "mails[0]: expected a dict of arguments"),
+        ([("a@example.com", "s", "b", "<p>")], "mails[0]: expected a dict of arguments"),
+        ([("a@example.com",)], "mails[0]: missing a required argument: 'subject'"),
         ([{**MAIL, "attachments": ["/no/such"]}], "mails[0]: attachments[0]: no such file: /no/such"),
         ([{**MAIL, "expires": -1}], "mails[0]: expires: is over already"),
         ([{**MAIL, "headers": {"A": 7}}], "mails[0]: headers: A: expected str, got int"),
