@@ -87,9 +87,9 @@ def send_email(
 SIGNATURE: Final = inspect.signature(send_email, eval_str=True)
 
 _PARAMETERS: Final = frozenset(SIGNATURE.parameters)
-_IN_ORDER: Final = ("to", "subject", "body")
+IN_ORDER: Final = ("to", "subject", "body")
 """Those that may be passed without their names."""
-_USUAL: Final = frozenset(_IN_ORDER)
+_USUAL: Final = frozenset(IN_ORDER)
 _CONTENT: Final = ("html", "template", "attachments", "inline")
 """One of these is there, or a body, or there is no mail."""
 _READERS: Final = {field.name: field.kind.from_argument for field in FIELDS}
@@ -137,7 +137,7 @@ class Several:
             for name, read in _READERS.items()
             if (value := self._shared.get(name)) is not None
         }
-        self._readers = {name: _known(known[name], read) if name in known else read for name, read in _READERS.items()}
+        self._readers = {name: _known(known[name]) if name in known else read for name, read in _READERS.items()}
 
     def call(self, own: Mapping[str, Any]) -> Call:
         """Of the arguments that only this one has, in which a file may be one of an earlier call. They count where an
@@ -151,12 +151,12 @@ class Several:
         return _any({**self._shared, **self._files.looked_up(passed)}, self._limits, readers)
 
 
-def _known(content: Any, _: Any) -> Any:
+def _known(content: Any) -> Any:
     return lambda name, value, limits: content
 
 
 def _any(passed: Mapping[str, Any], limits: Limits, readers: Mapping[str, Any]) -> Call:
-    passed = {name: value for name, value in passed.items() if value is not None or name in _IN_ORDER[:2]}
+    passed = {name: value for name, value in passed.items() if value is not None or name in IN_ORDER[:2]}
     _check_needed(passed)
     passed = rendered(passed, limits)
     email = _email(passed, limits, readers)
@@ -167,8 +167,8 @@ def _any(passed: Mapping[str, Any], limits: Limits, readers: Mapping[str, Any]) 
 
 def _passed(args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
     """By name what was passed. Raises `TypeError` in Python's words for what the signature has not."""
-    if isinstance(kwargs, Mapping) and len(args) <= len(_IN_ORDER) and kwargs.keys() <= _PARAMETERS:
-        by_position = dict(zip(_IN_ORDER, args, strict=False))
+    if isinstance(kwargs, Mapping) and len(args) <= len(IN_ORDER) and kwargs.keys() <= _PARAMETERS:
+        by_position = dict(zip(IN_ORDER, args, strict=False))
         if not by_position.keys() & kwargs.keys():
             return {**by_position, **kwargs}
     try:
@@ -188,7 +188,7 @@ def _check_needed(passed: Mapping[str, Any]) -> None:
 
 def _plain(passed: Mapping[str, Any], limits: Limits) -> Email:
     """The usual mail, which most are."""
-    email = Email(*[_READERS[name](name, passed[name], limits) for name in _IN_ORDER])
+    email = Email(*[_READERS[name](name, passed[name], limits) for name in IN_ORDER])
     check_recipients(email, limits)
     entry.check_size(email, limits)
     return email

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..delivery.accept import to_be_accepted
 from ..delivery.outbox import OutboxSpool
 from ..errors import IdempotencyError, MailworkerError, ManyError
-from ..mail.arguments import Call, Several
+from ..mail.arguments import IN_ORDER, Call, Several
 from ..mail.email import Limits
 from ..spool import Accepted, New, Spool, steps
 from .calls import check_times
@@ -19,7 +19,6 @@ Progress = Callable[[int, int | None], object]
 """Told how many mails are safe, and of how many where that is known."""
 
 _EXPECTED: Final = "a dict of arguments, as {'to': …, 'subject': …, 'body': …}, or a tuple (to, subject, body)"
-_BY_POSITION: Final = ("to", "subject", "body")
 _EXPECTED_RECIPIENT: Final = "an address, a (to, context), or a dict of arguments"
 
 
@@ -108,6 +107,6 @@ def _arguments(name: str, item: Any) -> Mapping[str, Any]:
         if isinstance(item, tuple | list) and len(item) == 2:
             return {"to": item[0], "context": item[1]}
         raise TypeError(f"expected {_EXPECTED_RECIPIENT}, got {type(item).__name__}")
-    if isinstance(item, tuple) and len(item) <= len(_BY_POSITION):  # as Celery's `chunks` and `starmap` take them
-        return dict(zip(_BY_POSITION, item, strict=False))
+    if isinstance(item, tuple) and len(item) <= len(IN_ORDER):  # as Celery's `chunks` and `starmap` take them
+        return dict(zip(IN_ORDER, item, strict=False))
     raise TypeError(f"expected {_EXPECTED}, got {type(item).__name__}")

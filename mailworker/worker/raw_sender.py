@@ -13,7 +13,6 @@ from ..delivery.accept import to_be_accepted
 from ..mail.arguments import Call, call_of
 from ..mail.email import RawMail
 from ..spool.acceptance import steps
-from . import eager
 from .calls import check_times
 from .spooling_task import MailResult, SendEmail
 
@@ -68,7 +67,7 @@ class SendRaw:
     def take_all(self, calls: Sequence[Call]) -> Iterator[int]:
         """Those that were read, in steps: how many more of them are in the spool. Where a step raises, none of it is,
         and none of those behind it."""
-        if eager.is_on(self._task.app) and runtime.settings().eager != "spool":
+        if self._task.is_eager():
             for call in calls:
                 self._task.take(call)
                 yield 1

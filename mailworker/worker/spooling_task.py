@@ -104,12 +104,16 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
 
     def take(self, call: Call) -> MailResult:
         """As `apply_async`, of a call that was read."""
-        if eager.is_on(self.app) and runtime.settings().eager != "spool":
+        if self.is_eager():
             return self._send_eagerly(call)
         accepted = accept(runtime.intake(), call)
         if accepted.ring:
             self.ring(accepted.id)
         return _result(self, accepted.id)
+
+    def is_eager(self) -> bool:
+        """Do mails end where they are called, and have no record? Celery is told so, and the site does not object."""
+        return eager.is_on(self.app) and runtime.settings().eager != "spool"
 
     def ring(self, mail_id: str, **options: Any) -> None:
         """A doorbell for a mail that is in the spool. Never raises: a doorbell that is lost is rung again."""
@@ -158,11 +162,9 @@ class SendEmail(Task, Generic[P]):  # type: ignore[misc]  # celery has no types
         if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
             raise TypeError(f"send_email.many: {name}: expected a list, got {type(items).__name__}")
         calls_ = many.calls_of(name, items, shared, runtime.settings().limits)
-        is_eager = eager.is_on(self.app) and runtime.settings().eager != "spool"
-        if is_eager and not runtime.keeps(is_eager):
+        is_eager = self.is_eager()
+        if is_eager and not _keeps(is_eager):
             return MailResults(self, many.send_all(name, calls_, lambda call: self._send_eagerly(call).id))
-        if is_eager and not runtime.keeps():
-            eager.warn()
         spool = runtime.intake(is_eager)
         return MailResults(self, many.accept_all(spool, name, calls_, many.number_of(items), self.ring, progress))
 
@@ -185,12 +187,18 @@ def _read(args: Any, kwargs: Any, task_id: Any = None, times: calls.Times = call
     return calls.read(args, kwargs, runtime.settings().limits, task_id, times)
 
 
+def _keeps(is_eager: bool) -> bool:
+    """Are mails kept in this process? Where that is for Celery's word alone, the log says so once."""
+    kept = runtime.keeps(is_eager)
+    if kept and not runtime.keeps():
+        eager.warn()
+    return kept
+
+
 def _send(call: Call, is_eager: bool) -> str:
     """Where mails are kept, the outbox has it. The Message-ID."""
     settings = runtime.settings()
-    if runtime.keeps(is_eager):
-        if not runtime.keeps():
-            eager.warn()
+    if _keeps(is_eager):
         return settings.author.message_id(accept(runtime.intake(is_eager), call).id)
     return send_now(call.mail, settings.author, settings.relays[0])
 
