@@ -69,9 +69,14 @@ def addresses(letter: DeadLetter, limits: Limits) -> set[str]:
 def mail_of(letter: DeadLetter, limits: Limits) -> Email | RawMail | None:
     """None where it cannot be read. Large files are without their content."""
     try:
-        return from_record(letter.raw, limits) if letter.framed else from_entry(letter.raw, limits)
+        return _read(letter, limits)
     except Unsendable:
         return None
+
+
+def _read(letter: DeadLetter, limits: Limits) -> Email | RawMail:
+    """Raises `Unsendable`."""
+    return from_record(letter.raw, limits) if letter.framed else from_entry(letter.raw, limits)
 
 
 def blobs_of(queries: Queries, letter: DeadLetter, limits: Limits, but: Container[str] = ()) -> dict[str, bytes]:
@@ -84,7 +89,7 @@ def blobs_of(queries: Queries, letter: DeadLetter, limits: Limits, but: Containe
 def message_of(letter: DeadLetter, blobs: Mapping[str, bytes], author: Author, limits: Limits) -> bytes:
     """Its octets as they would be sent, but for signatures. Raises `Unsendable`, also where a file is gone from
     Redis."""
-    mail = from_record(letter.raw, limits) if letter.framed else from_entry(letter.raw, limits)
+    mail = _read(letter, limits)
     if isinstance(mail, Email):
         mail = with_blobs(mail, blobs)
     return build(mail, author.unsigned, author.message_id(letter.origin or letter.id), letter.accepted).data
