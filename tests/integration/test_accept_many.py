@@ -9,8 +9,7 @@ import redis
 
 from mailworker.errors import IdempotencyError, SpoolError
 from mailworker.outcome import Failed, Sent
-from mailworker.spool import STEP, New, Queries, Spool, connect, steps
-from tests.conftest import RedisServer
+from mailworker.spool import STEP, New, Queries, Spool, steps
 from tests.spools import queries_of, spool_of
 
 QUEUE = "queue:email"
@@ -18,9 +17,8 @@ ONE, TWO = b"1" * 16, b"2" * 16
 
 
 @pytest.fixture
-def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
-    client = connect(redis_server.url)
-    client.flushall()
+def client(client: redis.Redis) -> Iterator[redis.Redis]:
+    """Its limits of memory are as before afterwards."""
     yield client
     client.config_set("maxmemory", 0)
 

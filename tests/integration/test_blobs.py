@@ -15,8 +15,7 @@ from mailworker.delivery.giveback import give_back
 from mailworker.errors import SpoolError
 from mailworker.mail.email import Limits
 from mailworker.outcome import Deferred, Failed, Further, Held, OutcomeSoFar, Returned, Sent
-from mailworker.spool import New, Queries, Spool, connect
-from tests.conftest import RedisServer
+from mailworker.spool import New, Queries, Spool
 from tests.spools import PREFIX, queries_of, spool_of
 from trials.files import faults
 
@@ -29,9 +28,8 @@ KEY = f"mailworker:blob:{DIGEST}"
 
 
 @pytest.fixture
-def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
-    client = connect(redis_server.url)
-    client.flushall()
+def client(client: redis.Redis) -> Iterator[redis.Redis]:
+    """Its limits of memory are as before afterwards."""
     yield client
     client.config_set("maxmemory", 0)
     client.config_set("maxmemory-policy", "noeviction")
@@ -209,7 +207,7 @@ def test_a_redis_that_evicts_what_expires_leaves_what_is_counted(spool: Spool, c
 
 def test_an_expired_file_that_redis_has_not_removed_yet_is_missing(spool: Spool, client: redis.Redis) -> None:
     client.set(KEY, FILE, px=1)
-    time.sleep(0.01)
+    time.sleep(0.01)  # to ask whether it has expired would remove it
     assert spool.accept("m", b"{}", blobs=BLOBS).new
     assert spool.blobs([DIGEST]) == BLOBS
 

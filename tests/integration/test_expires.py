@@ -8,18 +8,10 @@ import pytest
 import redis
 
 from mailworker.outcome import Deferred, Failed
-from mailworker.spool import Abandoned, Queries, Spool, connect
-from tests.conftest import RedisServer
+from mailworker.spool import Abandoned, Queries, Spool
 from tests.spools import queries_of, spool_of
 
 QUEUE = "queue:email"
-
-
-@pytest.fixture
-def client(redis_server: RedisServer) -> redis.Redis:
-    client = connect(redis_server.url)
-    client.flushall()
-    return client
 
 
 @pytest.fixture

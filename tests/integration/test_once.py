@@ -10,20 +10,12 @@ import redis
 
 from mailworker.errors import IdempotencyError
 from mailworker.outcome import Deferred, Failed, OutcomeSoFar, Sent
-from mailworker.spool import Spool, connect
-from tests.conftest import RedisServer
+from mailworker.spool import Spool
 from tests.spools import spool_of
 
 QUEUE = "queue:email"
 ONE, TWO = b"1" * 16, b"2" * 16
 WINDOW = 7200
-
-
-@pytest.fixture
-def client(redis_server: RedisServer) -> redis.Redis:
-    client = connect(redis_server.url)
-    client.flushall()
-    return client
 
 
 @pytest.fixture
