@@ -87,7 +87,9 @@ def send_email(
 SIGNATURE: Final = inspect.signature(send_email, eval_str=True)
 
 _PARAMETERS: Final = frozenset(SIGNATURE.parameters)
-IN_ORDER: Final = ("to", "subject", "body")
+IN_ORDER: Final = tuple(
+    name for name, parameter in SIGNATURE.parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+)
 """Those that may be passed without their names."""
 _USUAL: Final = frozenset(IN_ORDER)
 _CONTENT: Final = ("html", "template", "attachments", "inline")

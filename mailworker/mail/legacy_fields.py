@@ -14,7 +14,7 @@ from ..errors import NotYet, Unsendable
 from . import moments
 from .complete import finished
 from .email import Email, Limits
-from .fields import FIELDS, PLAIN_NAMES
+from .fields import FIELDS, PLAIN, PLAIN_NAMES
 from .formats.php import Value
 from .payload import WANTED, Wanted
 
@@ -40,9 +40,9 @@ def read(values: Mapping[bytes, Value], limits: Limits) -> Email:
         key = field.name.encode("ascii")
         if key in values and not (values[key] in (None, b"") and field.name in _NONE_IF_EMPTY):
             contents[field.name] = field.kind.from_value(field.name, values[key], limits)
-    for name in ("to", "subject", "body"):
-        if name not in contents and not (name == "body" and contents.get("html")):
-            raise Unsendable("missing_field", f"{name}: missing")
+    for field in PLAIN:
+        if field.name not in contents and not (field.name == "body" and contents.get("html")):
+            raise Unsendable("missing_field", f"{field.name}: missing")
     return finished(Email(**{"body": None, **contents}), has_body="body" in contents)
 
 
